@@ -7,14 +7,18 @@
 # make bench                the benchmark against other tools (bench/README.md); N="20000 100000" sets the sizes,
 #                           TOOLS="r scanpy" the tools
 # make bench-graph          neighbours, UMAP and Leiden against other tools (bench/README.md); N as above
+# make bench-10m           ten million cells, h5ad to clusters (bench/README.md): 10 GB of disk, 6 GB of memory
 # make bench-peers          neighbours and Leiden of other Rust crates (bench/README.md); N as above
 # make bench-markers        markers of groups against other tools (bench/README.md); N as above
 # make bench-integration    doublets and batches against other tools (bench/README.md); N as above
+# make bench-zarr           Zarr stores against anndata, dask and zarrs (bench/README.md); N as above
 # make bench-readers        folders of text against scanpy and gunzip (bench/README.md); N as above
 # make bench-remote         a pass over HTTP beside one from the disk (bench/README.md); H5AD and ZARR as there
 # make test-faults          kills, full disks and damaged files for longer: FUZZ_SECONDS, 600 where not set
 # make formats              the table of formats in inst/design/formats.md, from the tests
-# make lint                 formatters and linters, warnings are errors
+# make lint                 formatters, linters and the documentation of the crates, warnings are errors
+# make docs-rust            the documentation of the crates, into $(CACHE)/target/doc
+# make docs-python          the reference of the Python package, into docs/python
 #
 # Both commands install what is missing first. Compiled Rust is kept in $(CACHE)/target between runs.
 
@@ -31,7 +35,7 @@ OUT ?= demo-output
 N ?= 100000
 BENCH_DIR ?= $(CACHE)/bench
 
-.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-anndata test-omicverse bench bench-graph bench-peers bench-markers bench-integration bench-readers bench-remote lint format document
+.PHONY: demo demo-python test test-faults formats setup-demo setup-test install test-rust test-r test-python test-anndata test-omicverse bench bench-graph bench-10m bench-peers bench-markers bench-integration bench-readers bench-zarr bench-remote lint format document docs-rust docs-python
 
 demo: setup-demo install
 	@mkdir -p "$(OUT)"
@@ -51,6 +55,8 @@ install:
 
 test-rust:
 	$(CARGO) test --locked --release -p anndataoom-core --manifest-path $(RUST)
+	@sh tools/with-mounts.sh env $(CARGO) test --locked --release -p anndataoom-core --manifest-path $(RUST) \
+	  --test faults --test faults_save --test caches -- --ignored mounts_
 
 test-r:
 	Rscript --vanilla tools/test.R
@@ -74,6 +80,11 @@ bench-graph:
 	$(CARGO) build --locked --release --example graph -p anndataoom-core --manifest-path $(RUST)
 	python3 bench/graph.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
 
+bench-10m:
+	$(CARGO) build --locked --release --example simulate -p anndataoom-core --manifest-path $(RUST)
+	sh tools/build-python.sh
+	PYTHONPATH=python python3 bench/ten_million.py --python "$(ANNDATAOOM_PYTHON)" --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+
 # The other crates are a workspace of their own: nothing else here needs them.
 bench-peers:
 	$(CARGO) build --locked --release --example graph -p anndataoom-core --manifest-path $(RUST)
@@ -88,6 +99,11 @@ bench-readers: setup-test
 	$(CARGO) build --locked --release --example simulate -p anndataoom-core --manifest-path $(RUST)
 	sh tools/build-python.sh
 	"$(ANNDATAOOM_PYTHON)" bench/readers.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
+
+bench-zarr: setup-test
+	$(CARGO) build --locked --release --example simulate --example decode_limit -p anndataoom-core --manifest-path $(RUST)
+	sh tools/build-python.sh
+	"$(ANNDATAOOM_PYTHON)" bench/zarr_stores.py --n-obs $(N) --dir "$(BENCH_DIR)" --target-dir "$(CARGO_TARGET_DIR)"
 
 # The Python package: built beside its sources, tested with the environments of setup-test.
 test-python: setup-test
@@ -127,9 +143,18 @@ format:
 	cargo fmt --manifest-path src/rust/crates/anndata/Cargo.toml
 	cargo fmt --manifest-path bench/peers/Cargo.toml
 
+docs-rust:
+	$(CARGO) doc --locked --release --no-deps -p anndataoom-core --manifest-path $(RUST)
+
+# From the docstrings, without a network.
+docs-python: setup-test
+	@sh tools/build-python.sh
+	PYTHONPATH=python "$(ANNDATAOOM_PYTHON)" tools/docs-python.py docs/python
+
 lint: setup-test
 	cargo fmt --all --check --manifest-path $(RUST)
 	cargo fmt --check --manifest-path src/rust/crates/anndata/Cargo.toml
 	cargo fmt --check --manifest-path bench/peers/Cargo.toml
 	$(CARGO) clippy --locked --release --all-targets --manifest-path $(RUST) -- -D warnings
-	$(ANNDATAOOM_PYTHON) -m ruff check python tests/python
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --manifest-path $(RUST)
+	$(ANNDATAOOM_PYTHON) -m ruff check python tests/python tools

@@ -17,10 +17,10 @@
 #'   `anndataoom.memory` (default: the room on the disk of temporary files less a reserve).
 #' * `anndataoom.cache`: a folder that keeps parts of files far away (URLs), by their ETag, so that they
 #'   are fetched once (default: none). `anndataoom.cache_limit`: most bytes in it (default: 10 GiB).
-#' * `anndataoom.scratch`: most bytes of scratch files for the packed rows of a matrix (default:
-#'   none). The first pass over a compressed sparse matrix then writes its rows there, which takes
-#'   it about a fifth longer. Later passes read them in a fraction of the time. For counts, as many
-#'   bytes as the matrix takes in its file are enough. Results do not depend on it.
+#' * `anndataoom.scratch`: most bytes of scratch files for the packed rows of a matrix (default: as
+#'   many as the matrix takes in its file, but no more than a third of the free room; 0 turns it
+#'   off). The first pass over a compressed sparse matrix writes its rows there, which takes it up to
+#'   a tenth longer. Later passes read them in a fraction of the time. Results do not depend on it.
 #' * `anndataoom.max_bytes`: largest matrix, in bytes, that `as.matrix()` and similar functions put
 #'   into memory (default: 2 GiB).
 #' * `anndataoom.progress`: whether long steps draw a progress bar with the time left (default: in interactive sessions).

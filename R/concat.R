@@ -137,7 +137,7 @@ concat <- function(
 #' @param files Paths of files or folders of any kind that [read()] opens, or a list of paths and
 #'   `AnnDataOOM` objects. Their names, or else the names of the files and folders, go into the
 #'   column `add_key`. A folder with several count matrices, as GEO has them, gives an object for
-#'   each, named by the prefix of its files.
+#'   each, named by the prefix of its files; a collection of annbatch gives an object for each part.
 #' @param add_key Name of the column of `obs` for the origin of each cell; `NULL` for none.
 #' @param join,index_unique,... See [concat()].
 #' @param external See [read_h5ad()]; used for files given by their paths.
@@ -182,6 +182,11 @@ members_at <- function(path, name, external) {
   if (length(prefixes)) {
     called <- paste0(if (!is.null(name)) paste0(name, "_"), sub("[_.-]+$", "", prefixes))
     return(stats::setNames(lapply(prefixes, function(prefix) read_10x_mtx(path, prefix = prefix)), called))
+  }
+  parts <- rs_call(rs_collection, path = path)
+  if (length(parts)) {
+    called <- paste0(if (!is.null(name)) paste0(name, "_"), sub("[.]h5ad$", "", parts))
+    return(stats::setNames(lapply(file.path(path, parts), read, external = external), called))
   }
   if (is.null(name)) {
     name <- basename(normalizePath(path, mustWork = FALSE))

@@ -31,6 +31,7 @@ select_element <- function(x, rows, columns = NULL) {
   }
   if (is(x, "OOMMatrix")) return(select_oom(x, rows, columns))
   if (is_float32(x)) return(select_float32(x, rows, columns))
+  if (is_graph(x)) x <- collect_graph(x)
   if (is.null(dim(x))) return(x[rows])
   if (!is.null(columns)) x <- x[, columns, drop = FALSE]
   if (is.null(rows)) return(x)
@@ -42,6 +43,7 @@ select_element <- function(x, rows, columns = NULL) {
 # Returns the value of an element, and reads it if it is in the file.
 resolve <- function(x) {
   if (is_float32(x)) return(rs_call(rs_float32, x = x))
+  if (is_graph(x)) return(collect_graph(x))
   if (!is_on_disk(x)) return(x)
   read <- function(...) rs_work(paste("reading", x$element), rs_read, store = store_of(x$file), element = x$element, ...)
   # Rows of data.frames are selected here, so that repeated names are made unique.
@@ -126,6 +128,7 @@ str.anndataoom_list <- function(object, ...) print(object)
 
 describe_element <- function(x) {
   if (is_float32(x)) return(paste("float32 matrix of", paste(dim(x), collapse = " x ")))
+  if (is_graph(x)) return(paste("float32 graph of", paste(dim(x), collapse = " x ")))
   if (!is_on_disk(x)) return(describe(x))
   shape <- x$shape
   if (length(shape) > 0 && !is.null(x$rows)) shape[1] <- length(x$rows)

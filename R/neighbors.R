@@ -88,6 +88,8 @@ settings_of <- function(adata, neighbors_key) {
 graph_of <- function(adata, neighbors_key = NULL, obsp = NULL, what = "connectivities") {
   if (is.null(obsp)) obsp <- settings_of(adata, neighbors_key)[[paste0(what, "_key")]]
   if (is.null(obsp)) obsp <- what
+  graph <- if (is.character(obsp) && length(obsp) == 1 && !is.na(obsp)) unclass(adata@obsp)[[obsp]]
+  if (is_graph(graph)) return(graph)
   graph <- element_of(adata, "obsp", obsp, "; run neighbors() first", "obsp")
   plain_matrix(if (is_Matrix(graph)) graph else as_dgCMatrix(graph), what)
 }

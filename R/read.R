@@ -2,7 +2,9 @@
 #'
 #' Chooses the reader by the content of the file, not by its name: [read_h5ad()], [read_zarr()],
 #' [read_10x_h5()] (10x Genomics, CellBender), [read_h5mu()], [read_h5seurat()], [read_loom()],
-#' [read_10x_mtx()] for folders with a count matrix as text, or [read_text()] for tables.
+#' [read_10x_mtx()] for folders with a count matrix as text, or [read_text()] for tables. A
+#' collection of annbatch, which is a Zarr store or a folder of h5ad files named `dataset_0`,
+#' `dataset_1` and so on, is opened as one object by [AnnDataSet()].
 #'
 #' @param path The file or folder, or a URL of one: `https://`, `s3://`, `gs://` or `az://`, of which only the bytes that are needed
 #'   are fetched.
@@ -38,6 +40,7 @@ read <- function(path, ..., mode = "r", external = "refuse", storage_options = N
   }
   switch(kind,
     "10x_h5" = read_10x_h5(path, ..., external = external),
+    collection = AnnDataSet(path, add_key = NULL, external = external, ...),
     loom = read_loom(path, ..., external = external),
     h5seurat = read_h5seurat(path, ..., external = external),
     table = read_text(path, ...),

@@ -34,6 +34,7 @@ plain_matrix <- function(x, name = "X") {
 
 # Converts sparse matrices anywhere in a list to a form that the core knows.
 plain_values <- function(x) {
+  if (is_graph(x)) return(x)
   if (is(x, "OOMMatrix")) return(collect_oom(x))
   if (is_Matrix(x)) return(plain_matrix(x))
   if (inherits(x, "anndataoom_list")) x <- as.list(x)

@@ -7,10 +7,12 @@
 #'
 #' @param adata An [AnnDataOOM-class].
 #' @param path The file to write.
-#' @param compression `"gzip"`, `"lzf"` or `"none"`, for elements that are not copied.
-#' @param compression_opts Level of gzip, 0 to 9 (default 4).
+#' @param compression `"gzip"`, `"lzf"`, `"zstd"` or `"none"`, for elements that are not copied. Other
+#'   programs need a plugin to read zstd, such as hdf5plugin for h5py.
+#' @param compression_opts Level of gzip, 0 to 9 (default 4), or of zstd, 1 to 22 (default 3).
 #' @param as_dense,as_csc,as_csr Matrices to write as dense, as compressed columns or as compressed
 #'   rows: `"X"`, `"layers/<name>"`, `"raw/X"`.
+#' @param recompress Whether matrices that did not change are compressed anew too, on all threads.
 #' @return `adata`, invisibly; it still reads from the file that it was opened from.
 #' @details R has fewer types than a file: integer becomes int32, double float64, logical bool (nullable with NA), a
 #' factor a categorical, a character vector with NA in `obs` or `var` a categorical. Vectors of length 1 in `uns` become
@@ -22,16 +24,16 @@
 #' write_h5ad(adata[1:50, ], path)
 #' read_h5ad(path)
 write_h5ad <- function(adata, path, compression = "gzip", compression_opts = NULL, as_dense = NULL, as_csc = NULL,
-                       as_csr = NULL) {
+                       as_csr = NULL, recompress = FALSE) {
   check_adata(adata)
   check_arguments(
     "write_h5ad", path = path, compression = compression, compression_opts = compression_opts, as_dense = as_dense,
-    as_csc = as_csc, as_csr = as_csr
+    as_csc = as_csc, as_csr = as_csr, recompress = recompress
   )
   if (is.null(compression)) compression <- "none"
   rs_work(
     "writing", rs_write_h5ad, plan = write_plan(adata), path = path.expand(path), compression = compression,
-    compression_opts = compression_opts, as_dense = as_dense, as_csc = as_csc, as_csr = as_csr
+    compression_opts = compression_opts, as_dense = as_dense, as_csc = as_csc, as_csr = as_csr, recompress = recompress
   )
   invisible(adata)
 }
@@ -171,6 +173,7 @@ source_frame <- function(file, element, rows, n) {
 
 # Converts a value to one that the core can write, or raises an error that names it.
 storable <- function(x, what) {
+  if (is_graph(x)) return(x)
   if (is.list(x) && !is.data.frame(x)) {
     items <- plain_values(x)
     kept <- attributes(items)

@@ -14,7 +14,7 @@
 #'   or about as many values in whole rows of a dense one.
 #' @param compression `"zstd"`, `"gzip"` or `"none"`, for elements that are not copied.
 #' @param compression_opts Level of zstd, 1 to 22 (default 3), or of gzip, 0 to 9 (default 4).
-#' @param as_dense,as_csc,as_csr See [write_h5ad()].
+#' @param as_dense,as_csc,as_csr,recompress See [write_h5ad()].
 #' @return `adata`, invisibly. An object that reads from the store that was replaced has to be
 #'   opened again.
 #' @seealso [read_zarr()], [convert()]
@@ -25,16 +25,18 @@
 #' write_zarr(adata[1:50, ], path)
 #' read_zarr(path)
 write_zarr <- function(adata, path, zarr_format = 3, shards = 1024, chunks = NULL, compression = "zstd",
-                       compression_opts = NULL, as_dense = NULL, as_csc = NULL, as_csr = NULL) {
+                       compression_opts = NULL, as_dense = NULL, as_csc = NULL, as_csr = NULL,
+                       recompress = FALSE) {
   check_adata(adata)
   check_arguments(
     "write_zarr", path = path, zarr_format = zarr_format, shards = shards, chunks = chunks, compression = compression,
-    compression_opts = compression_opts, as_dense = as_dense, as_csc = as_csc, as_csr = as_csr
+    compression_opts = compression_opts, as_dense = as_dense, as_csc = as_csc, as_csr = as_csr,
+    recompress = recompress
   )
   rs_work(
     "writing", rs_write_zarr, plan = write_plan(adata), path = path.expand(path), zarr_format = zarr_format,
     shards = shards, chunks = chunks, compression = compression, compression_opts = compression_opts,
-    as_dense = as_dense, as_csc = as_csc, as_csr = as_csr
+    as_dense = as_dense, as_csc = as_csc, as_csr = as_csr, recompress = recompress
   )
   invisible(adata)
 }

@@ -24,6 +24,8 @@ NAMES = {
     "peer": "anndataoom 0.1.8",
     "bpcells": "BPCells",
 }
+# Lines below the table.
+MORE = ["genes", "again", "in_memory", "limit"]
 OURS = [NAMES["r"], NAMES["python"]]
 PACKAGES = {
     "scanpy": ["scanpy==1.11.5", "anndata==0.12.*", "scipy<1.16", "matplotlib"],
@@ -132,6 +134,16 @@ def table(all_results):
         if "decode_limit" in results:
             limit, full = results["decode_limit"], results["full_pass"]
             lines.append(f"- decode limit {limit:.2f} s, full pass {full:.2f} s: {full / limit:.2f} x")
+            packing, packed = results["packing_pass"], results["packed_pass"]
+            times = f"that packs {packing:.2f} s: {packing / full:.2f} x, over packed rows {packed:.2f} s"
+            lines.append(f"- a pass {times}: {packed / full:.2f} x")
+        for name, what in (("again", "read to PCA"), ("in_memory", "into memory and back")):
+            found = results.get(name, {})
+            if ran(found) and found.get("steps"):
+                times = ", ".join(f"{step} {spent:.2f} s" for step, spent in found["steps"].items())
+                lines.append(f"- {what}: {times}")
+            elif found:
+                lines.append(f"- {what}: failed: {found.get('failed')}")
         for own in OURS:
             mine = results["tools"].get(own)
             if not ran(mine):
@@ -178,7 +190,7 @@ def main():
     parser.add_argument("--n-vars", type=int, default=30_000)
     parser.add_argument("--dir", type=Path, required=True, help="where files, environments and results go")
     parser.add_argument("--target-dir", type=Path, required=True, help="Cargo's target folder, with the examples built")
-    parser.add_argument("--tools", nargs="+", choices=[*NAMES, "genes", "limit"], default=[*NAMES, "genes", "limit"])
+    parser.add_argument("--tools", nargs="+", choices=[*NAMES, *MORE], default=[*NAMES, *MORE])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--repeats", type=int, default=int(os.environ.get("REPEATS", 1)))
     parser.add_argument("--timeout", type=int, default=7200, help="seconds after which a tool is stopped")
@@ -221,12 +233,19 @@ def main():
             print(f"{n:,} cells, genes", flush=True)
             command, env = python_of_ours(folder)
             results["genes"] = run([*command, str(HERE / "tools/genes.py"), str(file)], base | env, arguments.timeout)
+        for name in ("again", "in_memory"):
+            if name in arguments.tools and (name == "again" or n <= arguments.memory_limit_cells):
+                print(f"{n:,} cells, {name}", flush=True)
+                command, env = python_of_ours(folder)
+                command = [*command, str(HERE / f"tools/{name}.py"), str(file)]
+                results[name] = run(command, base | env, arguments.timeout)
         if "limit" in arguments.tools:
             print(f"{n:,} cells, decode limit", flush=True)
             command = [str(examples / "decode_limit"), str(file), "X", str(arguments.threads), "3"]
             done = subprocess.run(command, env=base, capture_output=True, text=True, check=True)
-            found = re.search(r"bare (\S+) s, pass (\S+) s", done.stdout).groups()
-            results["decode_limit"], results["full_pass"] = map(float, found)
+            found = dict(re.findall(r"^(\w+) +(\S+) s, ratio", done.stdout, re.MULTILINE))
+            results["decode_limit"], results["full_pass"] = float(found["bare"]), float(found["pass"])
+            results["packing_pass"], results["packed_pass"] = float(found["packing"]), float(found["packed"])
         results["reference"] = compare(results["tools"])
         all_results[n] = results
         # Results so far survive a failure of the next tool.

@@ -41,6 +41,10 @@ if [ "$what" = test ]; then
   r_there() { have R && R --slave -e "quit(status = !nzchar(system.file(package = '$1')))" >/dev/null 2>&1 || need "$2"; }
   r_there SingleCellExperiment r-bioc-singlecellexperiment
   r_there HDF5Array r-bioc-hdf5array
+  r_there rhdf5 r-bioc-rhdf5
+  r_there BiocParallel r-bioc-biocparallel
+  r_there DropletUtils r-bioc-dropletutils
+  r_there edgeR r-bioc-edger
   r_there scuttle r-bioc-scuttle
   r_there scran r-bioc-scran
   r_there scater r-bioc-scater
@@ -81,13 +85,15 @@ if [ "$what" = test ]; then
     say "installing Rust's component for cargo $part"
     rustup component add "$([ "$part" = fmt ] && echo rustfmt || echo "$part")"
   done
-  # An environment is made anew when its list of packages changes.
+  # When its list of packages changes, an environment gets what it lacks; it is made anew where that cannot be.
   environment() { # name, list of packages, Python
     want=$(cksum < "$2")
     [ "$(cat "$cache/$1/requirements.cksum" 2>/dev/null)" != "$want" ] || return 0
     say "installing Python packages for the tests into $cache/$1"
-    "$3" -m venv --clear "$cache/$1"
-    "$cache/$1/bin/python" -m pip install --quiet -r "$2"
+    if ! "$cache/$1/bin/python" -m pip install --quiet -r "$2" 2>/dev/null; then
+      "$3" -m venv --clear "$cache/$1"
+      "$cache/$1/bin/python" -m pip install --quiet -r "$2"
+    fi
     printf '%s' "$want" > "$cache/$1/requirements.cksum"
   }
   environment test-env tools/requirements-today.txt python3

@@ -18,9 +18,18 @@ broken <- Filter(function(page) {
   !is.null(failure)
 }, names(pages))
 
-results <- as.data.frame(test_dir("tests/testthat", reporter = "summary", stop_on_failure = FALSE))
+found <- test_dir("tests/testthat", reporter = "summary", stop_on_failure = FALSE)
+results <- as.data.frame(found)
 
-failed <- sum(results$failed) + sum(results$error) + length(broken)
+# Set-up installs every package the tests use: a test that skips for want of one has failed.
+said <- unlist(lapply(found, function(test) {
+  skips <- Filter(function(result) inherits(result, "expectation_skip"), test$results)
+  vapply(skips, function(skip) paste0(test$file, ": ", test$test, ": ", conditionMessage(skip)), "")
+}))
+lacking <- grep("is not installed|cannot be loaded|no Python|no zarr", said, value = TRUE)
+if (length(lacking)) cat("\nskipped for want of a package:", lacking, sep = "\n  ")
+
+failed <- sum(results$failed) + sum(results$error) + length(broken) + length(lacking)
 cat(sprintf(
   "\nR: %d passed, %d failed, %d skipped\n",
   sum(results$passed) + length(pages) - length(broken), failed, sum(results$skipped)

@@ -12,6 +12,11 @@ name, path, n_samples, _, out, coordinates = sys.argv[1:]
 found = dict(np.load(out)) if name != "scrublet" and Path(out).exists() else {}
 if name == "scrublet":
     import scanpy as sc
+    from scipy import sparse
+
+    # scanpy 1.11 and 1.12 ask the graph that pynndescent makes for a method that scipy's arrays have under another name.
+    if not hasattr(sparse.csr_array, "getnnz"):
+        sparse.csr_array.getnnz = sparse.csr_array._getnnz
 
     with step("open"):
         adata = sc.read_h5ad(path)

@@ -21,6 +21,8 @@ def aggregate(
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     by
         Column of obs (of var along "var"), or several. Each combination that occurs is a group.
         Cells with a missing value are in no group.
@@ -42,6 +44,17 @@ def aggregate(
     function, the columns of `by` and `n_obs_aggregated`, the number of members of each group. Sums
     of integers and counts are int64, all else is float64. Layers are dense up to 2^25 values,
     sparse beyond.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is outside its domain; the message names the parameter and the domain.
+
+    Examples
+    --------
+    >>> found = oom.get.aggregate(adata, "cell_type", ["sum", "mean"])
+    >>> sorted(found.layers)
+    ['mean', 'sum']
     """
     check("aggregate", by=by, func=func, axis=axis, mask=mask, dof=dof, layer=layer, obsm=obsm, varm=varm)
     adata = target_of(adata, False)
@@ -91,6 +104,8 @@ def pseudobulk(
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     sample_col
         Column of obs with the samples.
     groups_col
@@ -104,6 +119,17 @@ def pseudobulk(
     -------
     A small object in memory, sums x genes: X with the sums (int64 where they are whole numbers), and in obs
     `sample_col`, `groups_col`, `n_obs_aggregated` and each column of obs that is constant within all groups.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is outside its domain; the message names the parameter and the domain.
+
+    Examples
+    --------
+    >>> bulk = oom.get.pseudobulk(adata, "batch", "cell_type")
+    >>> bool(bulk.X.sum() == adata.X.sum())
+    True
     """
     given = {k: v for k, v in locals().items() if k != "adata"}
     check("pseudobulk", **given)

@@ -200,6 +200,23 @@ class AnnDataOOM(Slots):
             Any index of the axis, None for all; see `AnnDataOOM.__getitem__`.
         inplace
             Whether this object becomes the subset; else the subset is returned.
+        **kwargs
+            Accepted and have no effect.
+
+        Returns
+        -------
+        None; with `inplace=False` the selection, as `adata[obs_indices, var_indices]` gives it.
+
+        Raises
+        ------
+        IndexError, KeyError
+            A position or name is not there.
+
+        Examples
+        --------
+        >>> adata.subset([2, 0], ["CD3D"])
+        >>> adata.shape
+        (2, 1)
         """
         rows = slice(None) if obs_indices is None else obs_indices
         new = self[rows, slice(None) if var_indices is None else var_indices]
@@ -233,6 +250,18 @@ class AnnDataOOM(Slots):
         Returns
         -------
         An AnnDataOOM of its own on the same file, without reading matrices; or an anndata.AnnData.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+
+        Examples
+        --------
+        >>> copy = adata.copy()
+        >>> copy.obs["new"] = 1
+        >>> "new" in adata.obs
+        False
         """
         if isinstance(to_memory, str | os.PathLike):
             to_memory, filename = False, to_memory
@@ -256,6 +285,22 @@ class AnnDataOOM(Slots):
         ----------
         df
             A frame to change; by default obs and var.
+
+        Returns
+        -------
+        None.
+
+        Raises
+        ------
+        ValueError
+            `df` is no frame.
+
+        Examples
+        --------
+        >>> adata.obs["letter"] = ["a", "b"] * 350
+        >>> adata.strings_to_categoricals()
+        >>> str(adata.obs["letter"].dtype)
+        'category'
         """
         from ._write import strings_to_categoricals
 
@@ -278,10 +323,21 @@ class AnnDataOOM(Slots):
         categories
             As many names as categories, in their order.
 
+        Returns
+        -------
+        None.
+
         Raises
         ------
         ValueError
             Neither obs nor var has the column, or the number of names differs.
+
+        Examples
+        --------
+        >>> adata.obs["letter"] = pd.Categorical(["a", "b"] * 350)
+        >>> adata.rename_categories("letter", ["x", "y"])
+        >>> list(adata.obs["letter"].cat.categories)
+        ['x', 'y']
         """
         if isinstance(categories, Mapping):
             raise ValueError("categories: expected a list")
@@ -307,6 +363,7 @@ class AnnDataOOM(Slots):
         *,
         as_csc=(),
         as_csr=(),
+        recompress: bool = False,
         convert_strings_to_categoricals: bool = True,
     ) -> None:
         """Writes an h5ad file; it replaces an older file only when it is complete.
@@ -316,15 +373,21 @@ class AnnDataOOM(Slots):
         filename
             The path; by default the file that the object reads from.
         compression
-            None, "gzip" or "lzf", for elements that are not copied; unchanged elements are copied
-            as they are.
+            None, "gzip", "lzf" or "zstd", for elements that are not copied; unchanged elements are
+            copied as they are. Other programs need a plugin to read zstd: h5py `import hdf5plugin`.
         compression_opts
-            Level of gzip.
+            Level of gzip, 0 to 9 (4 by default), or of zstd, 1 to 22 (3).
         as_dense, as_csc, as_csr
             Matrices to write as dense, as compressed columns or as compressed rows: "X",
             "layers/counts", "raw/X".
+        recompress
+            Whether unchanged matrices are compressed anew too, on all threads.
         convert_strings_to_categoricals
             Whether columns of repeated strings become categories.
+
+        Returns
+        -------
+        None.
 
         Raises
         ------
@@ -334,6 +397,12 @@ class AnnDataOOM(Slots):
             A value has no encoding; the message names the element.
         OSError
             The file cannot be written.
+
+        Examples
+        --------
+        >>> adata[:100].write_h5ad("part.h5ad")
+        >>> oom.read("part.h5ad").shape
+        (100, 2000)
         """
         from ._write import Compression, write_h5ad
 
@@ -341,7 +410,7 @@ class AnnDataOOM(Slots):
             compression, compression_opts = compression.name, compression.level
         check(
             "write_h5ad", filename=filename, compression=compression, compression_opts=compression_opts,
-            as_dense=as_dense, as_csc=as_csc, as_csr=as_csr,
+            as_dense=as_dense, as_csc=as_csc, as_csr=as_csr, recompress=recompress,
             convert_strings_to_categoricals=convert_strings_to_categoricals,
         )  # fmt: skip
         if filename is None:
@@ -349,7 +418,10 @@ class AnnDataOOM(Slots):
         if filename is None:
             raise ValueError("filename: expected a path, as this object was not read from a file")
         convert = convert_strings_to_categoricals
-        write_h5ad(self, filename, compression, compression_opts, as_dense, as_csc, as_csr, convert=convert)
+        write_h5ad(
+            self, filename, compression, compression_opts, as_dense, as_csc, as_csr, recompress=recompress,
+            convert=convert,
+        )  # fmt: skip
 
     write = write_h5ad
 
@@ -381,6 +453,15 @@ class AnnDataOOM(Slots):
             is not saved.
         OSError
             The file is open elsewhere, or cannot be written.
+
+        Examples
+        --------
+        >>> adata.write("mine.h5ad")
+        >>> mine = oom.read("mine.h5ad", backed="r+")
+        >>> mine.obs["new"] = 1
+        >>> _ = mine.save()
+        >>> int(oom.read("mine.h5ad").obs["new"].sum())
+        700
         """
         from ._save import save
 
@@ -390,7 +471,20 @@ class AnnDataOOM(Slots):
     flush = save
 
     def close(self) -> None:
-        """Closes the file for this object; arrays taken from it keep the file open."""
+        """Closes the file for this object; arrays taken from it keep the file open.
+
+        Returns
+        -------
+        None.
+
+        Raises
+        ------
+        Nothing.
+
+        Examples
+        --------
+        >>> adata.close()
+        """
         self._file = None
 
     def __enter__(self):
@@ -444,7 +538,35 @@ class AnnDataOOM(Slots):
         raise TypeError("to delete cells or genes, select what stays")
 
     def concatenate(self, *adatas, join="inner", batch_key="batch", batch_categories=None, **kwargs):
-        """Stacks this object and others; see `anndataoom.concat`."""
+        """Stacks this object and others; see `anndataoom.concat`.
+
+        Parameters
+        ----------
+        *adatas
+            The objects to put below this one.
+        join
+            "inner" for genes that all have, "outer" for genes that any has.
+        batch_key
+            Column of obs to note the origin in.
+        batch_categories
+            Its values, one an object; numbers without it.
+        **kwargs
+            Other arguments of `anndataoom.concat`.
+
+        Returns
+        -------
+        The object; its matrices stay where they are.
+
+        Raises
+        ------
+        ValueError, TypeError
+            An argument is outside its domain; the message names it.
+
+        Examples
+        --------
+        >>> adata[:300].concatenate(adata[300:]).shape
+        (700, 2000)
+        """
         from ._concat import concat
 
         if len(adatas) == 1 and not hasattr(adatas[0], "obsm"):

@@ -252,6 +252,13 @@ class BackedArray(Reductions, Chunks, Arithmetic):
         path, _, _ = self._m.index_columns(os.fspath(dir))
         return str(path)
 
+    def pack(self, dir) -> str:
+        """Keeps a packed copy in a folder, which all passes read: see `anndataoom.pack`."""
+        check("pack", dir=dir)
+        os.makedirs(dir, exist_ok=True)
+        path, _, _ = self._m.pack(os.fspath(dir))
+        return str(path)
+
     # -- leaving the process ------------------------------------------------------------------------------------------
 
     def __reduce__(self):

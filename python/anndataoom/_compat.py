@@ -10,7 +10,26 @@ from ._values import in_memory
 
 
 def is_oom(adata) -> bool:
-    """Returns whether `adata` keeps its matrices on disk."""
+    """Returns whether `adata` keeps its matrices on disk.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+
+    Returns
+    -------
+    True or False.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> oom.is_oom(adata), oom.is_oom(adata.to_adata())
+    (True, False)
+    """
     return type(adata) is AnnDataOOM or bool(getattr(adata, "_is_oom", False))
 
 
@@ -28,6 +47,39 @@ def oom_guard(
     An `AnnDataOOM` is read into memory for the call, and the named results are copied back; "*"
     names everything that is new or changed. With `materialize=False` the call is refused, with
     `suggest` as advice.
+
+    Parameters
+    ----------
+    materialize
+        Whether the object is read into memory for the call; else the call is refused.
+    result_keys_uns
+        Keys of uns to copy back; "*" among them for all that is new or was changed.
+    result_keys_obs
+        The same of obs.
+    result_keys_obsm
+        The same of obsm.
+    result_keys_obsp
+        The same of obsp.
+    suggest
+        Advice to show: the function to call instead.
+
+    Returns
+    -------
+    The decorator.
+
+    Raises
+    ------
+    NotImplementedError
+        By the function that is made, with `materialize=False`, for an AnnDataOOM.
+
+    Examples
+    --------
+    >>> @oom.oom_guard(result_keys_obs=["total"])
+    ... def total(adata):
+    ...     adata.obs["total"] = np.asarray(adata.X.sum(axis=1)).ravel()
+    >>> total(adata)
+    >>> "total" in adata.obs
+    True
     """
     wanted = {
         "uns": result_keys_uns,

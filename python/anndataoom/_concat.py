@@ -62,12 +62,26 @@ def concat(
         Accepted and has no effect: matrices are never read, and tables are always in memory.
     file
         File to write the result to, streamed; the result then reads from it.
+    backend
+        Accepted and has no effect.
+
+    Returns
+    -------
+    The object; its matrices stay where they are.
 
     Raises
     ------
     ValueError
         There are no objects, some have X and some do not, or names on the other axis are not
         unique.
+
+    Examples
+    --------
+    >>> both = oom.concat([adata[:300], adata[300:]], label="part", keys=["a", "b"])
+    >>> both.shape
+    (700, 2000)
+    >>> both.obs["part"].value_counts().to_dict()
+    {'b': 400, 'a': 300}
     """
     import anndata as ad
 
@@ -94,7 +108,8 @@ def concat(
     whole = AnnDataOOM(
         ad.concat(
             frames,
-            axis=along,
+            # anndata 0.10 knows axes by number alone.
+            axis=("obs", "var").index(along),
             join=join,
             merge=merge,
             uns_merge=uns_merge,

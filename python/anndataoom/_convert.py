@@ -152,6 +152,7 @@ _FROM = {
     "dict": _dict,
     "recarray": _recarray,
     "awkward": _awkward,
+    "kept": lambda value: from_core(value.read()),
 }
 
 
@@ -243,7 +244,10 @@ def sparse_to_core(x, name: str = "matrix"):
         x.format,
         tuple(x.shape),
         np.ascontiguousarray(x.indptr, dtype=np.uint64),
-        np.ascontiguousarray(x.indices, dtype=np.uint32),
+        # Seen as unsigned: a copy of the graph of a million cells is 90 MB.
+        np.ascontiguousarray(x.indices).view(np.uint32)
+        if x.indices.dtype == np.int32
+        else np.ascontiguousarray(x.indices, dtype=np.uint32),
         _plain_array(x.data, name),
     )
 

@@ -22,7 +22,7 @@ class AnnDataSet(AnnDataOOM):
         Pairs of a name and a file, folder or object, or a mapping of them. Files and folders are of
         any kind that `read` opens; without a name they are named by their path. A folder with
         several count matrices, as GEO has them, gives an object for each, named by the prefix of
-        its files.
+        its files; a collection of annbatch gives an object for each part.
     filename
         File to write the whole to, streamed; the object then reads from it. Without it matrices
         stay where they are.
@@ -139,6 +139,11 @@ def _opened(path: str, name: str | None, external: str) -> dict[str, AnnDataOOM]
     if prefixes:
         before = "" if name is None else f"{name}_"
         return {f"{before}{prefix.rstrip('_.-')}": read_10x_mtx(path, prefix=prefix) for prefix in prefixes}
+    parts = _core.collection(path)
+    if parts:
+        before = "" if name is None else f"{name}_"
+        called = {f"{before}{part.removesuffix('.h5ad')}": os.path.join(path, part) for part in parts}
+        return {name: read(part, external=external) for name, part in called.items()}
     if name is None:
         name = os.path.basename(os.path.abspath(path))
         name = name if os.path.isdir(path) else os.path.splitext(name)[0]

@@ -20,6 +20,8 @@ def ingest(
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     adata_ref
         An AnnDataOOM after `pp.pca`, `pp.neighbors` and, for that embedding, `tl.umap`.
     obs
@@ -27,14 +29,35 @@ def ingest(
     embedding_method
         "umap", "pca" or both. In the UMAP, cells start between their neighbours and are drawn
         towards them; the cells of the reference do not move.
+    labeling_method
+        Only "knn": the nearest vote.
     neighbors_key
         Name given to `pp.neighbors` of the reference as `key_added`.
+    inplace
+        Whether results are put into `adata`; else they are returned.
     random_state
         Seed of the placement in the UMAP.
 
     Returns
     -------
     None, or with `inplace=False` a changed copy.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> reference, query = adata[:500].copy(), adata[500:].copy()
+    >>> oom.pp.pca(reference, n_comps=20)
+    >>> oom.pp.neighbors(reference)
+    >>> oom.tl.umap(reference)
+    >>> oom.tl.ingest(query, reference, obs="cell_type")
+    >>> query.obsm["X_umap"].shape
+    (200, 2)
     """
     return _mapped("ingest", **locals())
 
@@ -46,6 +69,8 @@ def transfer_labels(adata, adata_ref, obs, *, weights="distance", neighbors_key=
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     adata_ref
         An AnnDataOOM after `pp.pca` and `pp.neighbors`.
     obs
@@ -55,10 +80,28 @@ def transfer_labels(adata, adata_ref, obs, *, weights="distance", neighbors_key=
         "uniform" counts all alike.
     neighbors_key
         Name given to `pp.neighbors` of the reference as `key_added`.
+    inplace
+        Whether results are put into `adata`; else they are returned.
 
     Returns
     -------
     None, or with `inplace=False` a changed copy.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> reference, query = adata[:500].copy(), adata[500:].copy()
+    >>> oom.pp.pca(reference, n_comps=20)
+    >>> oom.pp.neighbors(reference)
+    >>> oom.tl.transfer_labels(query, reference, obs="cell_type")
+    >>> query.obs["cell_type"].dtype.name
+    'category'
     """
     return _mapped("transfer_labels", **locals())
 

@@ -14,7 +14,7 @@ from ._across import reference
 from ._arrays import as_backed
 from ._categories import categorical
 from ._convert import to_core
-from ._verbs import groups_of, mask_of, mask_over, matrix_at, representation, tell
+from ._verbs import groups_of, kept, mask_of, mask_over, matrix_at, representation, tell
 
 
 def matrix(adata, name, args):
@@ -40,7 +40,7 @@ def _graph(adata, args, what):
         if not isinstance(noted, Mapping):
             raise ValueError(f"neighbors_key: uns[{key!r}] is not what neighbors() notes")
         obsp = noted.get(f"{what}_key", what)
-    return "graph", to_core(adata.obsp[obsp].tocsr(), what)
+    return kept(adata, "obsp", obsp) or ("graph", to_core(adata.obsp[obsp].tocsr(), what))
 
 
 def connectivities(adata, name, args):
@@ -60,6 +60,9 @@ def embedding(adata, name, args):
     genes = args.get("var_names")
     if genes is None:
         use_rep, n_pcs = args.get("use_rep"), args.get("n_pcs")
+        whole = kept(adata, "obsm", use_rep or "X_pca") if n_pcs is None else None
+        if whole is not None:
+            return whole
         # Only `neighbors` has scanpy's choice of a representation.
         choose = chosen_representation if "n_neighbors" in args else representation
         return "points", choose(adata, use_rep, n_pcs)

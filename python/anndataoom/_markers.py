@@ -28,6 +28,8 @@ def rank_genes_groups(
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     groupby
         Column of obs with the groups. Each has at least two cells, and every cell has a group.
     mask_var
@@ -36,18 +38,49 @@ def rank_genes_groups(
         Whether raw is used; by default True where there is a raw and no layer is named.
     groups, reference
         Groups to compare, with all other cells ("rest") or with one group.
+    n_genes
+        Genes to keep of each group; all without it.
+    rankby_abs
+        Whether genes are ordered by the size of their scores.
+    pts
+        Whether the shares of cells with each gene are added.
+    key_added
+        Key of uns instead of rank_genes_groups.
+    copy
+        Whether a changed copy is returned and `adata` stays as it is.
     method
         "t-test", "t-test_overestim_var", "wilcoxon" or "logreg". The last is a multinomial logistic
         regression on all genes together, as scikit-learn's with its defaults but at its minimum. It
         holds the values of the genes in memory, within half of `settings.memory`, so that it suits
         a selection of genes. Scores are its coefficients. With two groups only the first is ranked,
         by its own coefficients (scanpy shows those of the category that sorts last).
+    corr_method
+        Adjustment of p-values.
+    tie_correct
+        Whether wilcoxon corrects for ties.
+    layer
+        Layer instead of X.
 
     Returns
     -------
     None, or a changed copy with `copy=True`. `uns["rank_genes_groups"]` has scanpy's form: records
     of `names`, `scores`, `logfoldchanges`, `pvals` and `pvals_adj` with a field for each group, and
     with `pts` the frames `pts` and `pts_rest`. "logreg" gives only `names` and `scores`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.normalize_total(adata, target_sum=1e4)
+    >>> oom.pp.log1p(adata)
+    >>> oom.tl.rank_genes_groups(adata, "cell_type", method="wilcoxon")
+    >>> oom.get.rank_genes_groups_df(adata, "B").columns[0]
+    'names'
     """
     check("rank_genes_groups", {**locals(), "groups": _texts(groups)})
     target = target_of(adata, False)
@@ -102,12 +135,35 @@ def rank_genes_groups_df(
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     group
         A group, or several; None for all. With a single group the column `group` is left out.
+    key
+        Element of uns with the ranked genes.
     pval_cutoff, log2fc_min, log2fc_max
         Exclusive bounds of `pvals_adj` and `logfoldchanges`.
     gene_symbols
         Column of var to add.
+
+    Returns
+    -------
+    A frame with a row a gene and group: names, scores, logfoldchanges, pvals, pvals_adj, and
+    shares of cells where `pts` was asked for.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is outside its domain; the message names the parameter and the domain.
+
+    Examples
+    --------
+    >>> oom.pp.normalize_total(adata, target_sum=1e4)
+    >>> oom.pp.log1p(adata)
+    >>> oom.tl.rank_genes_groups(adata, "cell_type")
+    >>> frame = oom.get.rank_genes_groups_df(adata, None, pval_cutoff=0.01)
+    >>> list(frame.columns)[:2]
+    ['group', 'names']
     """
     given = {k: v for k, v in locals().items() if k != "adata"}
     _core.check_function("rank_genes_groups_df", {**given, "group": _texts(group)})
@@ -151,8 +207,12 @@ def marker_gene_overlap(
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     reference_markers
         Names of genes by cell type.
+    key
+        Element of uns with the ranked genes.
     method
         The number of genes in both sets ("overlap_count"), that number over the size of the smaller
         set ("overlap_coef"), or over the number of genes in either set ("jaccard").
@@ -168,6 +228,20 @@ def marker_gene_overlap(
     -------
     A frame of float64, known sets x groups. Genes that a filter left out do not count; a set
     without genes gives 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is outside its domain; the message names the parameter and the domain.
+
+    Examples
+    --------
+    >>> oom.pp.normalize_total(adata, target_sum=1e4)
+    >>> oom.pp.log1p(adata)
+    >>> oom.tl.rank_genes_groups(adata, "cell_type")
+    >>> found = oom.tl.marker_gene_overlap(adata, {"T": ["CD3D", "IL7R"], "B": ["MS4A1", "CD79A"]})
+    >>> list(found.index)
+    ['T', 'B']
     """
     given = {k: v for k, v in locals().items() if k != "adata"}
     _core.check_function("marker_gene_overlap", given)
@@ -217,6 +291,45 @@ def filter_rank_genes_groups(
     Other genes become NaN among the `names` of `uns[key_added]`. It takes one more pass where the
     results do not have the shares and fold changes needed: for a comparison with one group, or with
     another `groupby`.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    key
+        Element of uns with the ranked genes.
+    groupby
+        Column of obs; by default the one that the genes were ranked by.
+    use_raw
+        Whether raw is used; by default as when the genes were ranked.
+    key_added
+        Element of uns for the result.
+    min_in_group_fraction
+        Least share of the group's cells that have the gene.
+    min_fold_change
+        Least fold change.
+    max_out_group_fraction
+        Largest share of the other cells that have the gene.
+    compare_abs
+        Whether the size of fold changes counts, not their sign.
+
+    Returns
+    -------
+    None. Sets `uns[key_added]`: the ranked genes, NaN in the place of those that are left out.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is outside its domain; the message names the parameter and the domain.
+
+    Examples
+    --------
+    >>> oom.pp.normalize_total(adata, target_sum=1e4)
+    >>> oom.pp.log1p(adata)
+    >>> oom.tl.rank_genes_groups(adata, "cell_type")
+    >>> oom.tl.filter_rank_genes_groups(adata)
+    >>> "rank_genes_groups_filtered" in adata.uns
+    True
     """
     _core.check_function("filter_rank_genes_groups", {k: v for k, v in locals().items() if k != "adata"})
     adata = target_of(adata, False)

@@ -51,6 +51,38 @@ class OnDisk:
         return _restore_on_disk, (*place, self.rows, self.columns, self.file.external, self.file.group)
 
 
+@dataclass(frozen=True)
+class InCore(OnDisk):
+    """An element that a verb made and nobody touched yet, which the core keeps in a scratch file."""
+
+    file: None = None
+    element: str = ""
+    value: _core.KeptValue | None = None
+
+    def read(self):
+        value = from_core(self.value.read())
+        return value if self.whole else take(value, self.rows, self.columns)
+
+    def describe(self) -> str:
+        shape = [n if chosen is None else len(chosen) for n, chosen in zip(self.value.shape, (self.rows, self.columns))]
+        return f"{'graph' if self.value.is_graph else 'array'} {' x '.join(map(str, shape))}, in a scratch file"
+
+    def is_frame(self) -> bool:
+        return False
+
+    @property
+    def whole(self) -> bool:
+        return self.rows is None and self.columns is None
+
+    def __reduce__(self):
+        # Scratch files stay with their process.
+        return _itself, (self.read(),)
+
+
+def _itself(value):
+    return value
+
+
 def _restore_on_disk(path, size, element, rows, columns, external="refuse", group=""):
     return OnDisk(open_file(path, size, external, group), element, rows, columns)
 

@@ -43,6 +43,10 @@ def read(
         `genome` of a 10x one, `sparse` of a loom file, `prefix` and `to` of a folder, `delimiter`,
         `transpose` and `to` of a table.
 
+    Returns
+    -------
+    The object; its matrix stays in the file.
+
     Raises
     ------
     FileNotFoundError, OSError
@@ -50,6 +54,12 @@ def read(
         what to do.
     ValueError
         It has several objects and none was chosen; the message lists them and names the argument.
+
+    Examples
+    --------
+    >>> adata = oom.read("pbmc_like.h5ad")
+    >>> adata.shape
+    (700, 2000)
     """
     check("read_h5ad", path=path, backed=backed, external=external)
     path = named(path, storage_options)
@@ -70,6 +80,10 @@ def read(
         return found
     if backed != "r":
         raise ValueError(f"backed: '{os.fspath(path)}' is {KINDS[kind]}, which is not saved into: use \"r\"")
+    if kind == "collection":
+        from ._dataset import AnnDataSet
+
+        return AnnDataSet(path, add_key=None, external=external, **kwargs)
     if kind == "10x_h5":
         return read_10x_h5(path, external=external, **kwargs)
     if kind == "h5seurat":
@@ -85,6 +99,7 @@ def read(
 
 KINDS = {
     "zarr": "a Zarr store",
+    "collection": "a collection of several objects",
     "10x_h5": "a file of 10x Genomics",
     "h5seurat": "an h5Seurat file",
     "10x_mtx": "a count matrix as text",
@@ -123,6 +138,10 @@ def read_h5ad(
     **kwargs
         `chunk_size`; `backend` of version 0.1.8 is accepted and ignored.
 
+    Returns
+    -------
+    The object; its matrix stays in the file.
+
     Raises
     ------
     FileNotFoundError, OSError
@@ -131,6 +150,12 @@ def read_h5ad(
         A part is in another file that must not be opened; raised when the part is read.
     KeyError, ValueError
         It is no h5ad file, or its parts contradict each other.
+
+    Examples
+    --------
+    >>> adata = oom.read_h5ad("pbmc_like.h5ad")
+    >>> adata.obs["batch"].nunique()
+    2
     """
     chunk_size = kwargs.pop("chunk_size", DEFAULT_CHUNK_SIZE)
     backed = "r" if backed is True else backed
@@ -164,6 +189,10 @@ def read_zarr(
     chunk_size
         Rows of a block of `chunked_X`.
 
+    Returns
+    -------
+    The object; its matrix stays in the store.
+
     Raises
     ------
     FileNotFoundError, OSError
@@ -172,6 +201,12 @@ def read_zarr(
         A part is behind a link that must not be followed; raised when the part is read.
     KeyError, ValueError
         It is no AnnData, or its parts contradict each other.
+
+    Examples
+    --------
+    >>> adata.write_zarr("cells.zarr")
+    >>> oom.read_zarr("cells.zarr").shape
+    (700, 2000)
     """
     check("read_zarr", path=path, external=external, chunk_size=chunk_size)
     path = named(path, storage_options)
@@ -210,12 +245,22 @@ def convert(
     external
         See `read_h5ad` and `read_zarr`.
 
+    Returns
+    -------
+    None.
+
     Raises
     ------
     FileNotFoundError, OSError
         The source does not exist, or is of another kind; or the target cannot be written.
     ValueError
         An option is outside its domain, or parts of an element contradict each other.
+
+    Examples
+    --------
+    >>> oom.convert("pbmc_like.h5ad", "pbmc_like.zarr")
+    >>> oom.read("pbmc_like.zarr").shape
+    (700, 2000)
     """
     check(
         "convert", path=path, to=to, zarr_format=zarr_format, shards=shards, chunks=chunks, compression=compression,
@@ -247,6 +292,19 @@ def read_10x_h5(filename, *, genome: str | None = None, gex_only: bool = True, e
     Cells x features, with barcodes, gene names, `var["gene_ids"]` and, from Cell Ranger 3 on,
     `var["feature_types"]`, `var["genome"]` and the other columns in the file. Names may repeat: see
     `var_names_make_unique`. Counts stay integers.
+
+    Raises
+    ------
+    FileNotFoundError, OSError
+        There is no such file, or it is no file of 10x Genomics.
+    ValueError
+        It has several genomes and none was chosen.
+
+    Examples
+    --------
+    >>> oom.write_10x_h5(adata, "filtered.h5")
+    >>> oom.read_10x_h5("filtered.h5").shape
+    (700, 2000)
     """
     check("read_10x_h5", filename=filename, genome=genome, gex_only=gex_only, external=external)
     file = _core.File(os.fspath(filename), False, external)

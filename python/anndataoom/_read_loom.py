@@ -48,12 +48,22 @@ def read_loom(
     external
         See `read_h5ad`.
 
+    Returns
+    -------
+    The object, cells x genes; its matrix stays in the file, or in an h5ad file beside it with `sparse=True`.
+
     Raises
     ------
     ValueError
         An attribute does not exist, or parts contradict each other.
     KeyError
         It is no loom file.
+
+    Examples
+    --------
+    >>> loom = oom.read_loom("small.loom")
+    >>> loom.n_obs > 0
+    True
     """
     check(
         "read_loom", filename=filename, sparse=sparse, X_name=X_name, obs_names=obs_names, var_names=var_names,

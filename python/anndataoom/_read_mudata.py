@@ -39,6 +39,12 @@ def read_h5mu(path, mod: str | None = None, *, backed: str = "r", external: str 
         There is no such modality; the message lists the modalities.
     KeyError
         It is no h5mu file.
+
+    Examples
+    --------
+    >>> oom.write_h5mu({"rna": adata}, "multiome.h5mu")
+    >>> oom.read_h5mu("multiome.h5mu", mod="rna").shape
+    (700, 2000)
     """
     check("read_h5mu", path=path, mod=mod, backed=backed, external=external)
     file = _core.File(os.fspath(path), backed == "r+", external)
@@ -75,6 +81,21 @@ def write_h5mu(adatas, path, *, compression=None, compression_opts=None) -> None
         The file to write; it appears at this path only when it is complete.
     compression, compression_opts
         See `AnnDataOOM.write_h5ad`.
+
+    Returns
+    -------
+    None.
+
+    Raises
+    ------
+    ValueError
+        No modality is given, or one is no object; the message names it.
+
+    Examples
+    --------
+    >>> oom.write_h5mu({"rna": adata, "half": adata[:, :1000]}, "two.h5mu")
+    >>> sorted(oom.read_h5mu("two.h5mu"))
+    ['half', 'rna']
     """
     if isinstance(compression, Compression):
         compression, compression_opts = compression.name, compression.level

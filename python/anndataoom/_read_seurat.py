@@ -31,12 +31,22 @@ def read_h5seurat(path, assay: str | None = None, slot: str | None = None, *, ex
     external
         See `read_h5ad`.
 
+    Returns
+    -------
+    The object, cells x features; its matrix stays in the file.
+
     Raises
     ------
     ValueError
         There is no such assay or slot; the message lists those in the file.
     KeyError
         It is no h5Seurat file.
+
+    Examples
+    --------
+    >>> seurat = oom.read_h5seurat("small.h5Seurat")
+    >>> seurat.n_obs > 0
+    True
     """
     check("read_h5seurat", path=path, assay=assay, slot=slot, external=external)
     file = _core.File(os.fspath(path), False, external)

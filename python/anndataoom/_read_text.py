@@ -56,6 +56,12 @@ def read_10x_mtx(
         matrices and no prefix.
     FileNotFoundError, OSError
         There is no such folder or no matrix in it, or gzip data are damaged or cut short.
+
+    Examples
+    --------
+    >>> oom.write_10x_mtx(adata, "filtered")
+    >>> oom.read_10x_mtx("filtered", to="filtered.h5ad").shape
+    (700, 2000)
     """
     check(
         "read_10x_mtx",
@@ -119,6 +125,13 @@ def read_text(
         and column.
     FileNotFoundError, OSError
         There is no such file or no table in it, or gzip data are damaged or cut short.
+
+    Examples
+    --------
+    >>> with open("counts.csv", "w") as file:
+    ...     _ = file.write("cell,CD3D,NKG7\\na,1,0\\nb,0,2\\n")
+    >>> oom.read_text("counts.csv").shape
+    (2, 2)
     """
     check(
         "read_text", filename=filename, delimiter=delimiter, first_column_names=first_column_names,

@@ -25,11 +25,48 @@ def score_genes(
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     gene_list
         Names of genes, or a dict of such lists, whose names become columns of obs. All sets share
         the two passes.
+    ctrl_as_ref
+        Whether genes of the set are among those sampled, and dropped from the sample.
+    ctrl_size
+        Control genes of each bin.
+    gene_pool
+        Genes controls are sampled from; all without it.
+    n_bins
+        Bins of mean expression.
+    score_name
+        Column of obs; of several sets their names.
+    random_state
+        Seed of every random number.
+    copy
+        Whether a changed copy is returned and `adata` stays as it is.
     use_raw
         Whether raw is used; by default True where there is a raw and no layer is named.
+    layer
+        Layer instead of X.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `obs["<score_name>"]`, `obs["<gene_list>"]`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.normalize_total(adata, target_sum=1e4)
+    >>> oom.pp.log1p(adata)
+    >>> oom.tl.score_genes(adata, ["CD3D", "IL7R"], score_name="T")
+    >>> "T" in adata.obs
+    True
     """
     return _scored("score_genes", locals())
 
@@ -43,6 +80,46 @@ def score_genes_cell_cycle(
     Adds `obs["S_score"]`, `obs["G2M_score"]` and `obs["phase"]`: "G1" where both scores are below
     0, else "G2M" where that score is higher, else "S". `ctrl_size` is the length of the shorter
     list.
+
+    Parameters
+    ----------
+    adata
+        An AnnDataOOM.
+    s_genes
+        Genes of the S phase.
+    g2m_genes
+        Genes of the G2 and M phases.
+    copy
+        Whether a changed copy is returned and `adata` stays as it is.
+    ctrl_as_ref
+        Whether genes of a set may be among the control genes.
+    gene_pool
+        Genes to take control genes from; all of them by default.
+    n_bins
+        Bins of genes by their mean.
+    random_state
+        Seed of the choice of control genes.
+    use_raw
+        Whether raw is used; by default where there is one and no layer is named.
+    layer
+        Layer instead of X.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is outside its domain; the message names the parameter and the domain.
+
+    Examples
+    --------
+    >>> oom.pp.normalize_total(adata, target_sum=1e4)
+    >>> oom.pp.log1p(adata)
+    >>> oom.tl.score_genes_cell_cycle(adata, s_genes=list(adata.var_names[:5]), g2m_genes=list(adata.var_names[5:9]))
+    >>> set(adata.obs["phase"]) <= {"S", "G2M", "G1"}
+    True
     """
     given = {k: v for k, v in locals().items() if k != "adata"}
     check_function("score_genes_cell_cycle", **given)
@@ -76,13 +153,38 @@ def score_aucell(
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     gene_list
         Names of genes, or a dict of such lists, whose names become columns of obs. All sets share
         the pass.
     auc_threshold
         Share of all genes whose ranks count, rounded up to whole ranks.
+    score_name
+        Column of obs; of several sets their names.
+    copy
+        Whether a changed copy is returned and `adata` stays as it is.
     use_raw
         Whether raw is used; by default True where there is a raw and no layer is named.
+    layer
+        Layer instead of X.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `obs["<score_name>"]`, `obs["<gene_list>"]`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.tl.score_aucell(adata, {"T": ["CD3D", "IL7R"]})
+    >>> bool(adata.obs["T"].between(0, 1).all())
+    True
     """
     return _scored("score_aucell", locals())
 

@@ -30,9 +30,10 @@ class Settings:
         None is the room on the disk of temporary files less a reserve.
     scratch : int or None
         Most bytes of scratch files for the packed rows of a matrix. The first pass over a
-        compressed sparse matrix then writes its rows there, which takes it about a fifth longer.
-        Later passes read them in a fraction of the time. For counts, as many bytes as the matrix
-        takes in its file are enough. None and 0 turn it off. Results do not depend on it.
+        compressed sparse matrix writes its rows there, which takes it up to a tenth longer. Later
+        passes read them in a fraction of the time. None is as many bytes as the matrix takes in its
+        file, but no more than a third of the free room; 0 turns it off. Results do not depend on
+        it.
     cache : str or None
         A folder that keeps parts of files far away (URLs), by their ETag, so that they are fetched
         once. None turns it off.

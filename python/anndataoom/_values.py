@@ -50,6 +50,11 @@ class Values:
         check("index_columns", dir=dir, layer=layer)
         return self._matrix(layer).index_columns(dir)
 
+    def pack(self, dir: str | os.PathLike, layer: str | None = None) -> str:
+        """Keeps a packed copy in a folder, which all passes read; see `anndataoom.pack`."""
+        check("pack", dir=dir, layer=layer)
+        return self._matrix(layer).pack(dir)
+
     def obs_vector(self, k: str | list[str], *, layer: str | None = None) -> np.ndarray | pd.DataFrame:
         """Returns a column of obs or the values of a gene; for several names a frame, whose genes
         are read in one pass.
@@ -264,6 +269,7 @@ class Values:
         as_dense=(),
         as_csc=(),
         as_csr=(),
+        recompress: bool = False,
         convert_strings_to_categoricals: bool = True,
         consolidate_metadata: bool = True,
     ) -> None:
@@ -291,7 +297,7 @@ class Values:
             "zstd", "gzip" or None.
         compression_opts
             Level of zstd, 1 to 22 (default 3), or of gzip, 0 to 9 (default 4).
-        as_dense, as_csc, as_csr
+        as_dense, as_csc, as_csr, recompress
             See `write_h5ad`.
         convert_strings_to_categoricals
             Whether columns of repeated strings become categories.
@@ -316,12 +322,13 @@ class Values:
             check(
                 "write_zarr", store=store, chunks=chunks, zarr_format=zarr_format, shards=shards,
                 compression=compression, compression_opts=compression_opts, as_dense=as_dense, as_csc=as_csc,
-                as_csr=as_csr, convert_strings_to_categoricals=convert_strings_to_categoricals,
+                as_csr=as_csr, recompress=recompress,
+                convert_strings_to_categoricals=convert_strings_to_categoricals,
                 consolidate_metadata=consolidate_metadata,
             )  # fmt: skip
             write_zarr(
                 self, store, chunks, zarr_format, shards, compression, compression_opts, as_dense, as_csc, as_csr,
-                convert=convert_strings_to_categoricals, consolidate=consolidate_metadata,
+                recompress=recompress, convert=convert_strings_to_categoricals, consolidate=consolidate_metadata,
             )  # fmt: skip
             return
         options = {"chunks": chunks, "convert_strings_to_categoricals": convert_strings_to_categoricals}

@@ -13,6 +13,7 @@ import pandas as pd
 from ._arrays import BackedArray, as_backed
 from ._categories import categorical
 from ._convert import from_core
+from ._on_disk import InCore
 
 # The default of parameters for keyword arguments of other functions, as in scanpy.
 NOTHING = MappingProxyType({})
@@ -99,6 +100,13 @@ def representation(adata, use_rep, n_pcs) -> np.ndarray:
     return np.ascontiguousarray(points)
 
 
+def kept(adata, slot: str, key: str):
+    """An element that stayed with the core, as an input of a verb; None where it is anything else."""
+    elements = getattr(adata, slot)
+    value = elements.stored(key) if key in elements else None
+    return ("kept", value.value) if isinstance(value, InCore) and value.whole else None
+
+
 def groups_of(adata, name, what) -> tuple[np.ndarray, list[str]]:
     """Returns a column of obs as codes, with the names of the groups."""
     if name not in adata.obs:
@@ -134,4 +142,4 @@ def merge(adata, patch: dict) -> None:
                 table[name] = pd.Series(from_core(value), index=table.index)
     for slot in ("obsm", "varm", "obsp", "uns"):
         for name, value in patch[slot]:
-            getattr(adata, slot)[name] = from_core(value)
+            getattr(adata, slot)[name] = InCore(value=value[1]) if value[0] == "kept" else from_core(value)

@@ -13,7 +13,7 @@ from ._arrays import BackedArray, as_backed
 from ._categories import categorical
 from ._convert import check_frame, column_to_core, columns_to_core, index_to_core, to_core
 from ._frame import Frame
-from ._on_disk import OnDisk, is_matrix
+from ._on_disk import InCore, OnDisk, is_matrix
 from ._raw import _FrozenRaw
 
 
@@ -31,14 +31,15 @@ class Compression:
 
     @staticmethod
     def zstd(level: int = 3) -> Compression:
-        """Makes a compression by Zstandard; refused for h5ad, as other programs need a plugin to
-        read it.
+        """Makes a compression by Zstandard; other programs need a plugin to read it in h5ad files:
+        h5py `import hdf5plugin`.
         """
         return Compression("zstd", level)
 
 
 def write_h5ad(
-    adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), as_csr=(), *, convert=True
+    adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), as_csr=(), *, recompress=False,
+    convert=True,
 ) -> None:
     """Streams `adata` to a file; `convert` turns repeated strings of frames that were read into
     categories.
@@ -51,12 +52,13 @@ def write_h5ad(
         as_dense=names(as_dense),
         as_csr=names(as_csr),
         as_csc=names(as_csc),
+        recompress=recompress,
     )
 
 
 def write_zarr(
     adata, path, chunks, zarr_format, shards, compression, compression_opts, as_dense, as_csc, as_csr, *,
-    convert, consolidate,
+    recompress, convert, consolidate,
 ) -> None:
     """Streams `adata` to a Zarr store, as `write_h5ad` to a file."""
     _core.write_zarr(
@@ -71,6 +73,7 @@ def write_zarr(
         as_dense=names(as_dense),
         as_csr=names(as_csr),
         as_csc=names(as_csc),
+        recompress=recompress,
     )
 
 
@@ -135,6 +138,8 @@ def mapping(elements) -> list:
 def element_part(value, name: str, slot: str):
     if isinstance(value, BackedArray) or (slot == "layers" and is_matrix(value)):
         return matrix_part(value)
+    if isinstance(value, InCore):
+        value = value.read()
     if isinstance(value, OnDisk):
         return ("copy", value.file, value.element, value.rows, value.columns)
     return ("value", to_core(value, name))

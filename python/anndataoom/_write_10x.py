@@ -25,10 +25,20 @@ def write_10x_mtx(adata, path, layer: str | None = None) -> None:
     layer
         The layer to write instead of X.
 
+    Returns
+    -------
+    None.
+
     Raises
     ------
     RuntimeError
         The folder has a matrix in another layout.
+
+    Examples
+    --------
+    >>> oom.write_10x_mtx(adata, "filtered")
+    >>> oom.read("filtered").shape
+    (700, 2000)
     """
     check("write_10x_mtx", path=path, layer=layer)
     _core.write_10x_mtx(_plan(adata, layer), os.fspath(path))
@@ -47,10 +57,20 @@ def write_10x_h5(adata, path, layer: str | None = None) -> None:
     layer
         The layer to write instead of X.
 
+    Returns
+    -------
+    None.
+
     Raises
     ------
     ValueError
         A value is not a count, that is a whole number from 0 to 2147483647.
+
+    Examples
+    --------
+    >>> oom.write_10x_h5(adata, "filtered.h5")
+    >>> oom.read("filtered.h5").shape
+    (700, 2000)
     """
     check("write_10x_h5", path=path, layer=layer)
     _core.write_10x_h5(_plan(adata, layer), os.fspath(path))

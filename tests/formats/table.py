@@ -56,7 +56,8 @@ tables and texts behind them are read as well as matrices. Elements copied untou
 Stores of version 2 and 3, in folders and zip archives, with consolidated metadata or without, with shards or a file a chunk.
 Every element above that anndata can write into a store is read from there, and every one in a file is written into stores that
 anndata reads (`tests/python/test_zarr.py`), but for records with arrays in them, of which zarr-python knows none. The tables of
-anndata 0.7 are read too.
+anndata 0.7 are read too. A collection of annbatch (encoding type `annbatch-preshuffled`; version 0.1.0 tried), or a folder of
+`dataset_0.h5ad`, `dataset_1.h5ad` and so on, opens as one object of its parts in the order of their numbers.
 
 | codec | read | written |
 |---|---|---|

@@ -1,11 +1,12 @@
-"""Reference values for paga, dendrogram, diffmap and dpt: scanpy on the 500 points of graph_knn500.json, and on pbmc3k.
+"""Reference values for paga, dendrogram, diffmap and dpt: scanpy on the 500 points of graph_knn500.json, or on a file.
 
-    python tests/golden/make_graph_verbs.py [SHARED_DATA_DIR]
+    python tests/golden/make_graph_verbs.py [pbmc3k.h5ad, or inst/extdata/pbmc_like.h5ad]
 
 Writes beside itself
   graph_verbs500.json     groups (i % 6), PAGA, every correlation and linkage method, diffusion map, pseudotime, Louvain's
                           modularities (python-igraph's multilevel), CPM qualities (igraph's Leiden)
-  graph_verbs_pbmc3k.json the same of the README's pipeline with obs["cell_type"] as groups
+  graph_verbs_pbmc3k.json, graph_verbs_pbmc_like.json
+                          the same of the README's pipeline on that file, with obs["cell_type"] as groups
 
 Made with scanpy 1.11.5, scipy 1.15.3, igraph 1.0.0.
 """
@@ -111,11 +112,11 @@ def points500():
     )
 
 
-def pbmc3k(shared):
-    adata = ad.read_h5ad(shared / "pbmc3k.h5ad")
+def pipeline(path):
+    adata = ad.read_h5ad(path)
     sc.pp.filter_cells(adata, min_genes=200)
     sc.pp.filter_genes(adata, min_cells=3)
-    sc.experimental.pp.highly_variable_genes(adata, n_top_genes=2000, flavor="pearson_residuals")
+    sc.experimental.pp.highly_variable_genes(adata, n_top_genes={"pbmc3k": 2000, "pbmc_like": 500}[path.stem], flavor="pearson_residuals")
     sc.pp.normalize_total(adata, target_sum=1e4)
     sc.pp.log1p(adata)
     adata = adata[:, adata.var["highly_variable"]].copy()
@@ -124,7 +125,7 @@ def pbmc3k(shared):
     # all neighbours, not those pynndescent finds
     sc.pp.neighbors(adata, n_neighbors=15, transformer="sklearn")
     save(
-        "graph_verbs_pbmc3k.json",
+        f"graph_verbs_{path.stem}.json",
         {
             "categories": adata.obs["cell_type"].cat.categories.tolist(),
             **paga(adata, "cell_type"),
@@ -135,6 +136,4 @@ def pbmc3k(shared):
 
 
 if __name__ == "__main__":
-    points500()
-    if len(sys.argv) > 1:
-        pbmc3k(Path(sys.argv[1]))
+    pipeline(Path(sys.argv[1])) if len(sys.argv) > 1 else points500()

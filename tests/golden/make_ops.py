@@ -1,9 +1,9 @@
 """Golden values for the `ops` room: QC, filters, normalisation, highly variable genes, PCA.
 
-    OPENBLAS_NUM_THREADS=1 python make_ops.py [path to pbmc3k.h5ad]
+    OPENBLAS_NUM_THREADS=1 python make_ops.py [path to pbmc3k.h5ad, or inst/extdata/pbmc_like.h5ad]
 
 Needs scanpy 1.11.5, scikit-misc, scikit-learn. Writes `ops.bin` (a small simulated matrix and everything computed from it)
-and, when the data set is given, `ops_pbmc3k.bin`. The format is a list of named arrays, see `write`.
+or, when a data set is given, `ops_pbmc3k.bin` or `ops_pbmc_like.bin`. The format is a list of named arrays, see `write`.
 """
 
 import struct
@@ -130,6 +130,7 @@ def small():
 
 
 def pbmc(path):
+    top_genes = {"pbmc3k": 2000, "pbmc_like": 500}[path.stem]
     a = ad.read_h5ad(path)
     a.var["mt"] = a.var_names.str.startswith("MT-")
     out = {"mt": a.var["mt"].to_numpy()}
@@ -146,20 +147,18 @@ def pbmc(path):
     sc.pp.normalize_total(logged, target_sum=1e4)
     sc.pp.log1p(logged)
     full = {}
-    hvg(full, "hvg.", a, logged, None, [2000])
+    hvg(full, "hvg.", a, logged, None, [top_genes])
     for k, v in full.items():
         out[k] = np.packbits(v, bitorder="little") if v.dtype == bool else v[every_var]
     top = full["hvg.pearson.highly_variable"]
     counts = a.X.astype("f8").toarray()
     l64 = np.log1p(counts / (counts.sum(1) / 1e4)[:, None])[:, top]
     scaled = np.clip((l64 - l64.mean(0)) / l64.std(0, ddof=1), -10, 10)
-    rows, cols = np.arange(0, a.n_obs, 100), np.arange(0, 2000, 40)
+    rows, cols = np.arange(0, a.n_obs, 100), np.arange(0, top_genes, 40)
     pca(out, "pca.log1p", l64, 50, rows, cols)
     pca(out, "pca.scaled", scaled, 50, rows, cols)
-    write(HERE / "ops_pbmc3k.bin", {k: np.asarray(v) for k, v in out.items()})
+    write(HERE / f"ops_{path.stem}.bin", {k: np.asarray(v) for k, v in out.items()})
 
 
 if __name__ == "__main__":
-    small()
-    if len(sys.argv) > 1:
-        pbmc(sys.argv[1])
+    pbmc(Path(sys.argv[1])) if len(sys.argv) > 1 else small()

@@ -1,8 +1,9 @@
-"""Golden values of the README's pipeline on pbmc3k.h5ad, made by scanpy, numpy, igraph and umap-learn.
+"""Golden values of the README's pipeline on pbmc3k.h5ad, or on the bundled file, by scanpy, numpy, igraph, umap-learn.
 
-    python tests/golden/make_pbmc3k.py ../shared/data/pbmc3k.h5ad
+    python tests/golden/make_pbmc3k.py pbmc3k.h5ad
+    python tests/golden/make_pbmc3k.py inst/extdata/pbmc_like.h5ad
 
-Written with scanpy 1.11.5, anndata 0.12, scikit-learn, igraph 1.0, umap-learn 0.5. Makes, beside this script:
+Written with scanpy 1.11.5, anndata 0.12, scikit-learn, igraph 1.0, umap-learn 0.5. Makes, beside this script, named for the file:
 
 pbmc3k.json            QC sums and single cells, gene sets of each flavour, PCA eigenvalues, modularities, scores
 pbmc3k_loadings.f32    2,000 x 50 loadings of an f64 dense SVD, little-endian float32, row-major
@@ -20,6 +21,8 @@ from sklearn.manifold import trustworthiness
 from sklearn.metrics import adjusted_rand_score
 
 here = Path(__file__).parent
+name = Path(sys.argv[1]).stem
+n_top, n_comps = {"pbmc3k": (2000, 50), "pbmc_like": (500, 30)}[name]
 adata = ad.read_h5ad(sys.argv[1])
 adata.var["mt"] = adata.var_names.str.startswith("MT-")
 golden = {}
@@ -40,17 +43,17 @@ golden["shape_filtered"] = list(adata.shape)
 
 golden["hvg"] = {}
 counts = adata.copy()
-sc.experimental.pp.highly_variable_genes(counts, n_top_genes=2000, flavor="pearson_residuals")
+sc.experimental.pp.highly_variable_genes(counts, n_top_genes=n_top, flavor="pearson_residuals")
 pearson = counts.var.copy()
 golden["hvg"]["pearson_residuals"] = counts.var_names[counts.var["highly_variable"]].tolist()
-sc.pp.highly_variable_genes(counts, n_top_genes=2000, flavor="seurat_v3")
+sc.pp.highly_variable_genes(counts, n_top_genes=n_top, flavor="seurat_v3")
 golden["hvg"]["seurat_v3"] = counts.var_names[counts.var["highly_variable"]].tolist()
 
 sc.pp.normalize_total(adata, target_sum=1e4)
 sc.pp.log1p(adata)
 golden["lognorm_row_sums"] = np.asarray(adata.X.sum(axis=1)).ravel()[::100].astype(float).tolist()
 for flavor in ["seurat", "cell_ranger"]:
-    sc.pp.highly_variable_genes(adata, n_top_genes=2000, flavor=flavor)
+    sc.pp.highly_variable_genes(adata, n_top_genes=n_top, flavor=flavor)
     golden["hvg"][flavor] = adata.var_names[adata.var["highly_variable"]].tolist()
 sc.pp.highly_variable_genes(adata, flavor="seurat")
 golden["hvg"]["seurat_cutoffs"] = adata.var_names[adata.var["highly_variable"]].tolist()
@@ -66,13 +69,13 @@ signs = np.sign(vt[np.arange(vt.shape[0]), np.abs(vt).argmax(axis=1)])  # sklear
 vt, u = vt * signs[:, None], u * signs
 eigenvalues = s**2 / (z.shape[0] - 1)
 golden["pca"] = {
-    "eigenvalues": eigenvalues[:51].tolist(),
-    "variance_ratio": (eigenvalues[:50] / eigenvalues.sum()).tolist(),
+    "eigenvalues": eigenvalues[: n_comps + 1].tolist(),
+    "variance_ratio": (eigenvalues[:n_comps] / eigenvalues.sum()).tolist(),
     "signs": "largest absolute loading of each component is positive",
 }
-vt[:50].T.astype("<f4").tofile(here / "pbmc3k_loadings.f32")
+vt[:n_comps].T.astype("<f4").tofile(here / f"{name}_loadings.f32")
 
-pcs = (u[:, :50] * s[:50]).astype(np.float32)
+pcs = (u[:, :n_comps] * s[:n_comps]).astype(np.float32)
 embedded = ad.AnnData(np.zeros((adata.n_obs, 1), np.float32), obs=adata.obs.copy())
 embedded.obsm["X_pca"] = pcs
 sc.pp.neighbors(embedded, n_neighbors=15, use_rep="X_pca")
@@ -94,5 +97,5 @@ for seed in range(5):
     scores.append(trustworthiness(pcs, embedded.obsm["X_umap"], n_neighbors=15))
 golden["umap"] = {"trustworthiness_15": [float(t) for t in scores]}
 
-(here / "pbmc3k.json").write_text(json.dumps(golden) + "\n")
+(here / f"{name}.json").write_text(json.dumps(golden) + "\n")
 print({k: v for k, v in golden.items() if k in ("shape_filtered", "leiden", "umap")})

@@ -1,5 +1,6 @@
 """Files the tests read: written by anndata, so independent of this package."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,16 @@ from scipy import sparse
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "inst" / "extdata" / "pbmc_like.h5ad"
+
+
+def data_file(name):
+    """A data set with golden values: the bundled one, or pbmc3k where that file lies beside the project."""
+    if name == "pbmc_like":
+        return EXAMPLE
+    path = Path(os.environ.get("ANNDATAOOM_SHARED", ROOT.parent / "shared")) / "data" / f"{name}.h5ad"
+    if not path.exists():
+        pytest.skip(f"{path} is not there (set ANNDATAOOM_SHARED)")
+    return path
 
 
 def rich(n=60, m=25, fmt="csr", dtype="float32", seed=0):

@@ -5,6 +5,7 @@ import shutil
 
 import anndata as ad
 import h5py
+import hdf5plugin as plugin
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from scipy import sparse
 import anndataoom as oom
 
 
-def test_w8_metadata(on_disk, tmp_path):
+def test_metadata(on_disk, tmp_path):
     adata = rich()
     adata.obs["numbers"] = pd.Categorical(np.arange(60) % 3, categories=[2, 0, 1])
     adata.obs["truth"] = pd.Categorical(np.arange(60) % 2 == 0, categories=[True, False])
@@ -35,16 +36,14 @@ def test_w8_metadata(on_disk, tmp_path):
     assert ad.read_h5ad(tmp_path / "out.h5ad").obs.index.name == "barcode"
 
 
-
-def test_d1_write_over_the_source(disk, X):
+def test_write_over_the_source(disk, X):
     disk.obs["new"] = 1
     disk.write(disk.filename)
     assert ad.read_h5ad(disk.filename).obs["new"].sum() == 80
     np.testing.assert_array_equal(dense(disk.X[:]), X)  # still reads what it had open
 
 
-
-def test_d2_raw_survives_subsets(disk, X, tmp_path):
+def test_raw_survives_subsets(disk, X, tmp_path):
     disk.raw = disk
     disk.write(tmp_path / "raw.h5ad")
     disk = oom.read(tmp_path / "raw.h5ad")
@@ -55,8 +54,7 @@ def test_d2_raw_survives_subsets(disk, X, tmp_path):
     np.testing.assert_array_equal(dense(ad.read_h5ad(tmp_path / "again.h5ad").raw.X), X)
 
 
-
-def test_d3_write_keeps_everything(on_disk, tmp_path):
+def test_write_keeps_everything(on_disk, tmp_path):
     disk = on_disk(rich(dtype="int8"))
     disk[::2].write(tmp_path / "out.h5ad")
     again = ad.read_h5ad(tmp_path / "out.h5ad")
@@ -66,8 +64,7 @@ def test_d3_write_keeps_everything(on_disk, tmp_path):
     assert isinstance(again.uns["nested"]["frame"], pd.DataFrame)
 
 
-
-def test_d5_r_plus_persists(disk, tmp_path):
+def test_r_plus_persists(disk, tmp_path):
     path = shutil.copy(disk.filename, tmp_path / "copy.h5ad")
     changed = oom.read(path, backed="r+")
     changed.obs["new"] = 1
@@ -75,19 +72,16 @@ def test_d5_r_plus_persists(disk, tmp_path):
     assert (ad.read_h5ad(path).obs["new"] == 1).all()
 
 
-
 @pytest.mark.parametrize("compression", ["gzip", "lzf", None])
-def test_f1_filters(on_disk, X, compression):
+def test_filters(on_disk, X, compression):
     disk = on_disk(counts(), compression=compression)
     np.testing.assert_array_equal(dense(disk.X[:]), X)
-
 
 
 @pytest.mark.parametrize(
     "name", ["zstd", "lz4", "blosc-lz4", "blosc-blosclz", "blosc-zstd", "fletcher32", "bitshuffle", "blosc2"]
 )
-def test_f1_filters_of_plugins(tmp_path, X, name):
-    plugin = pytest.importorskip("hdf5plugin")
+def test_filters_of_plugins(tmp_path, X, name):
     options = {
         "zstd": lambda: plugin.Zstd(),
         "lz4": lambda: plugin.LZ4(),
@@ -102,10 +96,8 @@ def test_f1_filters_of_plugins(tmp_path, X, name):
     np.testing.assert_array_equal(dense(disk.X[:]), X)
 
 
-
-def test_f1_filters_not_covered_say_so(tmp_path):
+def test_filters_not_covered_say_so(tmp_path):
     """A filter that is not built in is an exception that names filter, file and element."""
-    plugin = pytest.importorskip("hdf5plugin")
     counts().write_h5ad(tmp_path / "f.h5ad")
     recompress(tmp_path / "f.h5ad", **plugin.BZip2())
     whole = oom.read(tmp_path / "f.h5ad")
@@ -114,7 +106,6 @@ def test_f1_filters_not_covered_say_so(tmp_path):
     with pytest.raises(Exception, match="f.h5ad") as e:
         disk.X[:]
     assert "X/" in str(e.value) and "filter" in str(e.value)
-
 
 
 def recompress(path, **options):
@@ -126,8 +117,7 @@ def recompress(path, **options):
             f["X"].create_dataset(part, data=values, chunks=(500,), **options)
 
 
-
-def test_f2_damage_is_an_exception(tmp_path, on_disk):
+def test_damage_is_an_exception(tmp_path, on_disk):
     for path in (tmp_path / "none.h5ad", tmp_path):
         with pytest.raises(Exception, match=str(path)):
             oom.read(path)
@@ -149,9 +139,8 @@ def test_f2_damage_is_an_exception(tmp_path, on_disk):
     assert name in str(e.value) and "uns/odd" in str(e.value)
 
 
-
 @pytest.mark.parametrize("damage", ["missing", "text", "directory", "truncated", "no obs"])
-def test_f2_not_an_h5ad(tmp_path, damage):
+def test_not_an_h5ad(tmp_path, damage):
     """Whatever the file is, `except Exception` catches it and its name is in the message."""
     path = tmp_path / "bad.h5ad"
     if damage == "text":
@@ -168,8 +157,7 @@ def test_f2_not_an_h5ad(tmp_path, damage):
         oom.read(path)
 
 
-
-def test_f2_legacy_and_unusual(on_disk):
+def test_legacy_and_unusual(on_disk):
     """No encoding attributes; record arrays and nothing at the top of uns; unsorted rows."""
     name = on_disk(counts()).filename
     gc.collect()
@@ -187,8 +175,7 @@ def test_f2_legacy_and_unusual(on_disk):
     np.testing.assert_array_equal(dense(disk[[-1, -2]].X[:]), dense(counts().X)[[-1, -2]])
 
 
-
-def test_f3_results_of_scanpy_survive(on_disk, tmp_path):
+def test_results_of_scanpy_survive(on_disk, tmp_path):
     """A test of differential expression is a nested record array."""
     adata = rich()
     table = np.array([("g1", "g2"), ("g3", "g4")], dtype=[("a", "O"), ("b", "O")])
@@ -203,14 +190,12 @@ def test_f3_results_of_scanpy_survive(on_disk, tmp_path):
         assert again.uns["missing"].dtype == "Int64" and pd.isna(again.uns["missing"][1])
 
 
-
 def written(disk, folder):
     disk.write(folder / "written.h5ad")
     return folder / "written.h5ad"
 
 
-
-def test_f3_nothing_is_dropped(on_disk, tmp_path):
+def test_nothing_is_dropped(on_disk, tmp_path):
     adata = rich()
     disk = on_disk(adata)
     assert disk.uns["nested"]["rec"].dtype.names == ("a", "b") and "cat" in disk.uns["nested"]

@@ -13,7 +13,7 @@ from scipy import sparse
 import anndataoom as oom
 
 
-def test_w8_colours_stay_with_their_clusters(on_disk):
+def test_colours_stay_with_their_clusters(on_disk):
     """Categories in an order of their own keep it: colours are matched by position."""
     adata = counts()
     names = [str(i) for i in range(12)]
@@ -25,8 +25,7 @@ def test_w8_colours_stay_with_their_clusters(on_disk):
     assert colors == {n: f"#0000{int(n):02d}" for n in names}
 
 
-
-def test_w11_raw_follows_cells(disk):
+def test_raw_follows_cells(disk):
     disk.raw = disk
     disk._inplace_subset_obs(np.arange(80) < 40)
     assert disk.raw.shape == (40, 30)
@@ -34,8 +33,7 @@ def test_w11_raw_follows_cells(disk):
     assert list(disk.obs_names) == ["3", "1"] and disk.raw.shape == (2, 30)
 
 
-
-def test_d4_no_sidecars(disk):
+def test_no_sidecars(disk):
     folder = os.path.dirname(disk.filename)
     before = sorted(os.listdir(folder))
     assert "x" not in disk.layers
@@ -45,8 +43,7 @@ def test_d4_no_sidecars(disk):
     assert sorted(os.listdir(folder)) == before
 
 
-
-def test_l1_arrays_keep_their_file(on_disk, X):
+def test_arrays_keep_their_file(on_disk, X):
     np.testing.assert_array_equal(dense(on_disk(counts()).X[:]), X)
     o = on_disk(counts())
     o = o[:50]
@@ -59,8 +56,7 @@ def test_l1_arrays_keep_their_file(on_disk, X):
     np.testing.assert_array_equal(dense(part.X[:]), X[:5])
 
 
-
-def test_l2_copies_are_separate(disk):
+def test_copies_are_separate(disk):
     disk.obsm["a"] = np.zeros((80, 2))
     disk.uns["d"] = {"x": [1]}
     for other in (disk.copy(), disk[:, :], disk[:, :10]):
@@ -72,8 +68,7 @@ def test_l2_copies_are_separate(disk):
     assert (disk.obsm["a"] == 0).all() and disk.uns["d"]["x"] == [1]
 
 
-
-def test_b1_iteration_ends(disk, X):
+def test_iteration_ends(disk, X):
     assert len(list(disk.X)) == 80
     np.testing.assert_array_equal(np.asarray(disk.X), X)
     for call in (lambda: iter(disk), lambda: disk == 3):
@@ -81,8 +76,7 @@ def test_b1_iteration_ends(disk, X):
             call()
 
 
-
-def test_b2_isinstance(disk):
+def test_isinstance(disk):
     import functools
 
     @functools.singledispatch
@@ -93,8 +87,7 @@ def test_b2_isinstance(disk):
     assert isinstance(disk, ad.AnnData) and kind(disk) == "anndata" and type(disk).__name__ == "AnnDataOOM"
 
 
-
-def test_b3_guard(disk):
+def test_guard(disk):
     @oom.oom_guard(result_keys_uns=["*"], result_keys_obs=["made"], result_keys_obsp=["*"], result_keys_obsm=["*"])
     def tool(adata, value):
         adata.uns["result"] = value

@@ -10,7 +10,7 @@ from scipy import sparse
 import anndataoom as oom
 
 
-def test_w1_row_order(disk, X, tmp_path):
+def test_row_order(disk, X, tmp_path):
     order = np.argsort(disk.obs["k"].to_numpy())
     s = disk[disk.obs.sort_values("k").index]
     np.testing.assert_array_equal(np.concatenate([dense(c) for *_, c in s.X.chunked(9)]), X[order])
@@ -23,14 +23,12 @@ def test_w1_row_order(disk, X, tmp_path):
     np.testing.assert_array_equal(dense(ad.read_h5ad(tmp_path / "boot.h5ad").X), X[[3, 3, 5]])
 
 
-
 def scaled(X, clip=10):
     mean, std = X.mean(0), X.std(0, ddof=1)
     return np.clip((X - mean) / np.where(std == 0, 1, std), -clip, clip)
 
 
-
-def test_w2_scaled_rows(disk, X):
+def test_scaled_rows(disk, X):
     oom.chunked_normalize_total(disk, target_sum=20)
     oom.chunked_log1p(disk)
     oom.chunked_scale(disk, max_value=2)
@@ -43,16 +41,14 @@ def test_w2_scaled_rows(disk, X):
     np.testing.assert_allclose(disk[mask].to_adata().layers["scaled"], expected[mask], rtol=1e-5, atol=1e-5)
 
 
-
-def test_w3_mean_and_var(disk, X):
+def test_mean_and_var(disk, X):
     for axis in (0, 1):
         np.testing.assert_allclose(disk.X.mean(axis=axis), X.mean(axis), rtol=1e-6)
         np.testing.assert_allclose(disk.X.var(axis=axis), X.astype(float).var(axis), rtol=1e-6)
 
 
-
 @pytest.mark.parametrize("dtype, scale", [("uint8", 20), ("int32", 60000), ("float32", 1)])
-def test_w4_accumulation(on_disk, dtype, scale):
+def test_accumulation(on_disk, dtype, scale):
     x = (dense(counts().X) % 12 * scale).astype(dtype)
     if dtype == "float32":
         x[:, ::2] += 2000  # an offset whose squares are not exact in float32
@@ -68,8 +64,7 @@ def test_w4_accumulation(on_disk, dtype, scale):
     np.testing.assert_allclose(sums["sums_genes"], exact.sum(0), rtol=1e-12)
 
 
-
-def test_w5_pca(disk, X):
+def test_pca(disk, X):
     disk.var["highly_variable"] = np.arange(30) % 2 == 0
     oom.chunked_scale(disk, max_value=1.5)
     values = scaled(X.astype(float), 1.5)[:, ::2]
@@ -90,8 +85,7 @@ def test_w5_pca(disk, X):
         oom.chunked_pca(disk, layer="nothing")
 
 
-
-def test_w6_explicit_zeros(on_disk):
+def test_explicit_zeros(on_disk):
     x = sparse.csr_matrix(np.array([[1.0, 2.0, 3.0], [0.0, 4.0, 0.0]]))
     x.data[0] = 0
     disk = on_disk(ad.AnnData(x))
@@ -100,8 +94,7 @@ def test_w6_explicit_zeros(on_disk):
     assert disk.X.getnnz(axis=1).tolist() == [2, 1] and disk.X.nnz == 3
 
 
-
-def test_w7_pearson(disk, X):
+def test_pearson(disk, X):
     disk.layers["counts"] = disk.X
     for n_top in (1, 7):
         oom.chunked_highly_variable_genes_pearson(disk, n_top_genes=n_top)
@@ -123,7 +116,6 @@ def test_w7_pearson(disk, X):
     np.testing.assert_allclose(var0, X.astype(float).var(0), rtol=1e-6)
 
 
-
 def residual_variances(counts):
     """Of a batch, by closed form, clipped at the square root of its own number of cells."""
     mu = np.outer(counts.sum(1), counts.sum(0)) / counts.sum()
@@ -133,8 +125,7 @@ def residual_variances(counts):
     return np.clip(residuals, -clip, clip).var(0)
 
 
-
-def test_w7_pearson_batches(on_disk):
+def test_pearson_batches(on_disk):
     """Variances are the means over batches. Each batch clips at its own size, as the paper and scanpy's text have it;
     scanpy 1.11 clips every batch at the size of the first."""
     adata = counts()
@@ -147,8 +138,7 @@ def test_w7_pearson_batches(on_disk):
     assert disk.var["highly_variable"].sum() == 7 and disk.var["highly_variable_nbatches"].max() == 2
 
 
-
-def test_w7_sums_are_those_of_the_matrix(disk, X):
+def test_sums_are_those_of_the_matrix(disk, X):
     """The sums that normalising noted belong to its cells: another block of the same shape gets its own sums."""
     oom.chunked_normalize_total(disk)
     noted = dict(disk.uns["_pearson_precompute"])
@@ -161,8 +151,7 @@ def test_w7_sums_are_those_of_the_matrix(disk, X):
     np.testing.assert_allclose(found, residual_variances(X[:40].astype(float)), rtol=1e-5)
 
 
-
-def test_w9_log1p_and_dtypes(on_disk, disk, X):
+def test_log1p_and_dtypes(on_disk, disk, X):
     oom.chunked_log1p(disk)
     oom.chunked_log1p(disk)
     np.testing.assert_allclose(dense(disk.X[:]), np.log1p(np.log1p(X)), rtol=1e-6)
@@ -179,8 +168,7 @@ def test_w9_log1p_and_dtypes(on_disk, disk, X):
         oom.chunked_normalize_total(nan)
 
 
-
-def test_w10_no_stale_cache(disk, X):
+def test_no_stale_cache(disk, X):
     disk.cache_X()
     oom.chunked_normalize_total(disk, target_sum=10)
     np.testing.assert_allclose(disk.obs_vector("12"), X[:, 12] / X.sum(1) * 10, rtol=1e-5)
@@ -190,8 +178,7 @@ def test_w10_no_stale_cache(disk, X):
     assert len(disk.obs_vector("12")) == 7
 
 
-
-def test_w12_centered_sparse_clips_both_sides(X):
+def test_centered_sparse_clips_both_sides(X):
     mean, std = X.mean(0), X.std(0, ddof=1)
     array = oom.CenteredSparseArray(sparse.csr_matrix(X), mean, std, max_value=0.5)
     expected = scaled(X.astype(float), 0.5)
@@ -202,7 +189,6 @@ def test_w12_centered_sparse_clips_both_sides(X):
     c = np.random.default_rng(0).normal(size=(4, 80))
     np.testing.assert_allclose(array.__rmatmul__(c), c @ expected, atol=1e-5)
     np.testing.assert_allclose(array[:, [3, 1]].toarray(), expected[:, [3, 1]], atol=1e-6)
-
 
 
 def test_robust_genes_keep_the_object(on_disk):
@@ -218,12 +204,10 @@ def test_robust_genes_keep_the_object(on_disk):
     assert {"n_cells", "percent_cells", "robust", "highly_variable_features"} <= set(disk.var)
 
 
-
 def test_scrublet_prepare(disk, X):
     part, mask, n = oom.chunked_scrublet_prepare(disk, min_cells=3, min_genes=3)
     assert type(part) is ad.AnnData and 0 < mask.sum() == n == part.n_vars < 30
     np.testing.assert_array_equal(dense(part.X), X[:, [int(v) for v in part.var_names]])
-
 
 
 def test_dispersion_and_residual_layers(disk, X):
@@ -237,7 +221,6 @@ def test_dispersion_and_residual_layers(disk, X):
     mu = np.outer(X.sum(1), X.sum(0)) / X.sum()
     expected = np.clip((X - mu) / np.sqrt(mu + mu**2 / 100), -np.sqrt(80), np.sqrt(80))
     np.testing.assert_allclose(disk.layers["counts"][:], expected, rtol=1e-4, atol=1e-5)
-
 
 
 def test_gene_groups(disk, X):

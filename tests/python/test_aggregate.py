@@ -7,12 +7,11 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from conftest import EXAMPLE
 from scipy import sparse
 
 import anndataoom as oom
-
-sc = pytest.importorskip("scanpy")
 
 FUNCTIONS = ["sum", "mean", "var", "count_nonzero", "median"]
 # scanpy 1.11 has the cells without a group in the last one.

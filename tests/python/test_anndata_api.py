@@ -163,7 +163,6 @@ def test_strings_to_categoricals(disk):
 
 
 def test_write_zarr(disk, tmp_path):
-    pytest.importorskip("zarr")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         disk.write_zarr(tmp_path / "store.zarr")

@@ -7,12 +7,12 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from conftest import EXAMPLE, ROOT
 from test_markers import logarithms
 
 import anndataoom as oom
 
-sc = pytest.importorskip("scanpy")
 GOLDEN = json.loads((ROOT / "tests" / "golden" / "annotation.json").read_text())
 
 
@@ -115,4 +115,8 @@ def test_scanpy_draws_densities():
     oom.tl.embedding_density(adata, groupby="group")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        sc.pl.embedding_density(adata, basis="umap", key="umap_density_group", group="a", show=False)
+        axes = sc.pl.embedding_density(adata, basis="umap", key="umap_density_group", group="a", show=False)
+    drawn = axes[0] if isinstance(axes, list) else axes
+    shown = np.concatenate([c.get_array() for c in drawn.collections if c.get_array() is not None])
+    densities = adata.obs.loc[adata.obs["group"] == "a", "umap_density_group"].to_numpy()
+    assert np.isclose(shown[:, None], densities).any(0).all()

@@ -137,6 +137,7 @@ def functions(adata, folder):
         "save": lambda **args: oom.read(path, backed="r+").save(**args),
         "concat": lambda **args: oom.concat([adata, adata], **args),
         "index_columns": lambda **args: adata.index_columns(args.pop("dir", folder / "index"), **args),
+        "pack": lambda **args: adata.pack(args.pop("dir", folder / "packed"), **args),
         "explain": lambda **args: adata.explain(**args),
         "obs_vector": lambda **args: adata.obs_vector(args.pop("k", adata.var_names[0]), **args),
         "var_vector": lambda **args: adata.var_vector(args.pop("k", adata.obs_names[0]), **args),
@@ -160,7 +161,6 @@ def functions(adata, folder):
 
 
 def test_functions(ready, tmp_path, monkeypatch):
-    pytest.importorskip("dask.array")
     monkeypatch.chdir(tmp_path)
     calls = functions(ready, tmp_path)
     old = dict(vars(oom.settings))

@@ -194,7 +194,6 @@ def test_other_threads_run_meanwhile():
 
 
 def test_dask(pair):
-    pytest.importorskip("dask")
     _, disk = pair
     for kind in ("raw", "log1p", "scaled"):
         array, values = chains(disk)[kind]

@@ -6,6 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from conftest import rich
 from ways import WAYS, ways
 
@@ -129,7 +130,6 @@ def test_text_becomes_categories_in_natural_order(tmp_path, missing):
 
 
 def test_groups_of_text_are_in_natural_order(on_disk):
-    sc = pytest.importorskip("scanpy")
     memory = rich(n=80)
     memory.obs["text"] = [str(i % 11) for i in range(80)]
     disk = oom.AnnDataOOM(memory)

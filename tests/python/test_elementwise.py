@@ -3,12 +3,11 @@
 import anndata as ad
 import numpy as np
 import pytest
+import scanpy as sc
 from conftest import EXAMPLE
 from scipy import sparse
 
 import anndataoom as oom
-
-sc = pytest.importorskip("scanpy")
 
 VERBS = {
     "sqrt": (oom.pp.sqrt, np.sqrt),

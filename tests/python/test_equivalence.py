@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import anndata as ad
+import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
@@ -294,7 +295,6 @@ def test_what_is_written_reads_as_what_anndata_writes(file, name, tmp_path):
 def test_objects_of_anndata_that_are_not_in_memory(file, kind, form):
     a = ad.read_h5ad(file, backed="r" if form == "backed" else None)
     if form == "dask":
-        da = pytest.importorskip("dask.array")
         lazy = da.from_array(np.arange(1200.0).reshape(40, 30), chunks=(7, 30))
         if kind == "X":
             a.X = lazy

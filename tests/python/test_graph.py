@@ -1,28 +1,30 @@
-"""Graph verbs: on pbmc3k against scanpy's values (tests/golden/make_graph_verbs.py), and what their parameters say."""
+"""Graph verbs: against scanpy's values (tests/golden/make_graph_verbs.py), and their parameters."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import EXAMPLE
+from conftest import EXAMPLE, data_file
 
 import anndataoom as oom
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(scope="module", params=["pbmc_like", "pbmc3k"])
+def name(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def pbmc():
-    path = Path(os.environ.get("ANNDATAOOM_SHARED", ROOT.parent / "shared")) / "data" / "pbmc3k.h5ad"
-    if not path.exists():
-        pytest.skip("pbmc3k.h5ad is not there (shared/data)")
-    adata = oom.read(path)
+def pbmc(name):
+    adata = oom.read(data_file(name))
     oom.pp.filter_cells(adata, min_genes=200)
     oom.pp.filter_genes(adata, min_cells=3)
-    oom.pp.highly_variable_genes(adata, n_top_genes=2000, flavor="pearson_residuals")
+    n_top_genes = {"pbmc_like": 500, "pbmc3k": 2000}[name]
+    oom.pp.highly_variable_genes(adata, n_top_genes=n_top_genes, flavor="pearson_residuals")
     oom.pp.normalize_total(adata, target_sum=1e4)
     oom.pp.log1p(adata)
     adata = adata[:, adata.var["highly_variable"]]
@@ -33,8 +35,8 @@ def pbmc():
 
 
 @pytest.fixture(scope="module")
-def golden():
-    return json.loads((ROOT / "tests" / "golden" / "graph_verbs_pbmc3k.json").read_text())
+def golden(name):
+    return json.loads((ROOT / "tests" / "golden" / f"graph_verbs_{name}.json").read_text())
 
 
 @pytest.fixture

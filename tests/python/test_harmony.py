@@ -2,6 +2,7 @@
 
 import json
 
+import harmonypy
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,7 +38,6 @@ def test_coordinates_are_harmonypys(simulated):
 
 
 def test_the_installed_harmonypy(simulated):
-    harmonypy = pytest.importorskip("harmonypy")
     z, table = np.asarray(simulated.obsm["X_pca"], dtype=float), simulated.obs[["batch"]].astype(str)
     expected = np.asarray(harmonypy.run_harmony(z, table, ["batch"], verbose=False).Z_corr)
     oom.pp.harmony_integrate(simulated, "batch")

@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from conftest import EXAMPLE
 from test_markers import logarithms
 
 import anndataoom as oom
-
-sc = pytest.importorskip("scanpy")
 
 
 def values(x):

@@ -1,20 +1,18 @@
 """Genes that mark groups: every result against scanpy's, its plots and frames on ours, and what is refused."""
 
 import json
-import os
 import warnings
-from pathlib import Path
 
 import anndata as ad
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import EXAMPLE, ROOT
+import scanpy as sc
+from conftest import EXAMPLE, ROOT, data_file
 from scipy import sparse
 
 import anndataoom as oom
-
-sc = pytest.importorskip("scanpy")
 
 METHODS = [
     {"method": "t-test"},
@@ -96,11 +94,9 @@ def test_all_values_are_scanpys(on_disk, fmt, reference, method):
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: "-".join(map(str, m.values())))
-def test_pbmc3k_is_scanpys(method):
-    path = Path(os.environ.get("ANNDATAOOM_SHARED", ROOT.parent / "shared")) / "data" / "pbmc3k.h5ad"
-    if not path.exists():
-        pytest.skip("pbmc3k.h5ad is not there (shared/data)")
-    opened = oom.read(path)
+@pytest.mark.parametrize("name", ["pbmc_like", "pbmc3k"])
+def test_a_whole_file_is_scanpys(name, method):
+    opened = oom.read(data_file(name))
     oom.pp.normalize_total(opened, target_sum=1e4)
     oom.pp.log1p(opened)
     # Our logarithms: numpy's of float32 differ in the last bit between processors, and with them ties and ranks.
@@ -183,7 +179,6 @@ def test_frames_and_filters_are_scanpys(on_disk):
 
 
 def test_scanpys_plots_draw_it(on_disk):
-    matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
     adata = on_disk(logarithms(EXAMPLE))
     oom.tl.rank_genes_groups(adata, "cell_type", method="wilcoxon", pts=True)
@@ -193,7 +188,11 @@ def test_scanpys_plots_draw_it(on_disk):
         sc.pl.rank_genes_groups(adata, n_genes=5, show=False)
         names = ("dotplot", "matrixplot", "stacked_violin", "heatmap", "tracksplot")
         for name in names:
-            getattr(sc.pl, f"rank_genes_groups_{name}")(adata, n_genes=3, show=False)
+            drawn = getattr(sc.pl, f"rank_genes_groups_{name}")(adata, n_genes=3, show=False)
+            assert drawn, name
+        dots = sc.pl.rank_genes_groups_dotplot(adata, n_genes=3, return_fig=True)
+        first = pd.DataFrame(adata.uns["rank_genes_groups"]["names"])[:3]
+        assert set(dots.var_names) == set(first.to_numpy().ravel())
         sc.pl.rank_genes_groups_violin(adata, groups=adata.obs["cell_type"].cat.categories[0], n_genes=3, show=False)
     matplotlib.pyplot.close("all")
 
@@ -315,11 +314,9 @@ def test_logistic_regression_is_scikit_learns(on_disk, fmt):
     assert list(frame.columns) == ["names", "scores"]
 
 
-def test_a_regression_of_pbmc3k_is_scanpys():
-    path = Path(os.environ.get("ANNDATAOOM_SHARED", ROOT.parent / "shared")) / "data" / "pbmc3k.h5ad"
-    if not path.exists():
-        pytest.skip("pbmc3k.h5ad is not there (shared/data)")
-    opened = oom.read(path)
+@pytest.mark.parametrize("name", ["pbmc_like", "pbmc3k"])
+def test_a_regression_of_a_whole_file_is_scanpys(name):
+    opened = oom.read(data_file(name))
     oom.pp.normalize_total(opened, target_sum=1e4)
     oom.pp.log1p(opened)
     oom.pp.highly_variable_genes(opened, n_top_genes=400)

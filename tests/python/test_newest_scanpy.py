@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scanpy as sc
 from conftest import dense, rich
+from fast_array_utils import stats
 from scipy import sparse
 from sklearn.metrics import pairwise_distances
 
@@ -247,8 +248,6 @@ def test_a_block_owns_the_values_and_lets_go_of_them(on_disk):
 
 
 def test_dask_arrays_work_with_what_knows_them(on_disk, fmt):
-    pytest.importorskip("dask")
-    stats = pytest.importorskip("fast_array_utils.stats")
     a = rich(fmt=fmt)
     x = dense(a.X).astype("f8")
     lazy = on_disk(a).X.to_dask(chunk_size=17)

@@ -7,6 +7,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from conftest import dense
 from scipy import sparse
 
@@ -36,8 +37,6 @@ def low_counts(seed, n=200, m=300):
 @pytest.mark.parametrize("batch_key", [None, "batch"])
 @pytest.mark.parametrize("flavor", ["seurat_v3", "seurat_v3_paper"])
 def test_seurat_v3_with_equal_means(on_disk, layout, batch_key, flavor):
-    sc = pytest.importorskip("scanpy")
-    pytest.importorskip("skmisc.loess")
     for seed in range(3):
         counts, obs = low_counts(seed)
         memory = ad.AnnData(sparse.csr_matrix(counts), obs=obs.copy())
@@ -112,7 +111,6 @@ def test_reductions_are_numpys(on_disk, layout, axis):
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i4", "u4", "i8", "u8"])
 def test_totals_of_integers_are_scanpys(on_disk, layout, dtype):
     """Dtypes, and values past 2^53, of quality control and of filters."""
-    sc = pytest.importorskip("scanpy")
     most = np.iinfo(dtype).max // 4
     x = np.array([[most, 1, 3], [most - 1, 0, 5]], dtype)
     memory, disk = ad.AnnData(LAYOUTS[layout](x)), on_disk(LAYOUTS[layout](x))

@@ -6,9 +6,11 @@ import os
 import pickle
 
 import anndata as ad
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from anndata.tests.helpers import assert_equal
 from conftest import dense, rich
 from scipy import sparse
@@ -312,8 +314,6 @@ def test_lazy_tables_of_anndata_come_to_memory():
 
 def test_tools_made_for_anndata(tmp_path):
     """scanpy functions that look at single genes take the object as it is."""
-    sc = pytest.importorskip("scanpy")
-    matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
     memory = rich()
     memory.obs["group"] = memory.obs["group"].cat.remove_unused_categories()  # which sc.pl.dotplot cannot have

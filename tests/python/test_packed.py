@@ -39,8 +39,9 @@ def same(a, b):
 
 
 def test_results_are_the_same_bits(monkeypatch):
+    monkeypatch.setattr(oom.settings, "scratch", 0)
     plain = pipeline(EXAMPLE)
-    for scratch in (1 << 30, 100_000):
+    for scratch in (None, 1 << 30, 100_000):
         for threads in (1, 3):
             monkeypatch.setattr(oom.settings, "scratch", scratch)
             monkeypatch.setattr(oom.settings, "threads", threads)
@@ -61,8 +62,9 @@ def test_explain_says_what_is_packed(path, capsys, monkeypatch):
         return capsys.readouterr().out
 
     adata = oom.read(path)
+    monkeypatch.setattr(oom.settings, "scratch", 0)
     assert "packed" not in plan(adata)
-    monkeypatch.setattr(oom.settings, "scratch", 1 << 30)
+    monkeypatch.setattr(oom.settings, "scratch", None)
     assert "packed   the first pass leaves its rows in a scratch file of at most" in plan(adata)
     adata.X.sum(axis=0)
     assert "packed   all rows, " in plan(adata)
@@ -72,6 +74,22 @@ def test_explain_says_what_is_packed(path, capsys, monkeypatch):
     assert "packed" not in plan(adata)
     with pytest.raises(ValueError, match="settings.scratch must be a whole number, 0 or more, or None, found -1"):
         oom.settings.scratch = -1
+
+
+def test_a_copy_is_kept_in_a_folder(path, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(oom.settings, "scratch", 0)
+    plain, adata = pipeline(EXAMPLE), oom.read(path)
+    folder = tmp_path / "some" / "where"
+    copy = oom.pack(adata, folder)
+    assert copy == adata.pack(folder) == oom.read(path).X.pack(folder) and copy.endswith(".packed")
+    oom.explain(adata)
+    assert f"in '{copy}', read in a quarter of the time" in capsys.readouterr().out
+    assert [p.name for p in folder.iterdir()] == [copy.rpartition("/")[2]]
+    kept = oom.read(EXAMPLE)
+    oom.pack(kept, folder)
+    assert same(plain, pipeline(EXAMPLE))
+    with pytest.raises(RuntimeError, match="is in memory or in several files: only a matrix in one file can be packed"):
+        oom.pack(oom.AnnDataOOM(ad.AnnData(np.eye(3))), folder)
 
 
 def test_a_file_that_changed_is_read_again(path, capsys, monkeypatch):

@@ -1,6 +1,7 @@
 """Any selector of any chain on any storage: `A[selector]`, its chunks, its columns and numpy agree."""
 
 import anndata as ad
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +10,6 @@ from scipy import sparse
 
 import anndataoom as oom
 
-hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies
 
 N, M = 37, 11

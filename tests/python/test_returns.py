@@ -3,6 +3,7 @@
 import anndata as ad
 import numpy as np
 import pytest
+import scanpy as sc
 from conftest import dense
 from scipy import sparse
 
@@ -21,9 +22,6 @@ def test_chunks_are_anndatas(pair):
 @pytest.mark.parametrize("flavor", ["seurat", "cell_ranger", "seurat_v3", "pearson_residuals"])
 @pytest.mark.parametrize("subset", [False, True])
 def test_tables_of_variable_genes(fmt, on_disk, flavor, subset):
-    sc = pytest.importorskip("scanpy")
-    if flavor == "seurat_v3":
-        pytest.importorskip("skmisc")
     rng = np.random.default_rng(3)
     counts = rng.poisson(rng.gamma(0.7, 1, 80), (150, 80)).astype("f4")
     memory = ad.AnnData({"csr": sparse.csr_matrix, "csc": sparse.csc_matrix, "dense": np.asarray}[fmt](counts))

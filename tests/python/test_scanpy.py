@@ -7,15 +7,15 @@ import signal
 import warnings
 
 import anndata as ad
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from conftest import EXAMPLE, dense
 
 import anndataoom as oom
 
-sc = pytest.importorskip("scanpy")
-matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 SECONDS = 120
 

@@ -5,12 +5,11 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from conftest import EXAMPLE
 from test_markers import logarithms
 
 import anndataoom as oom
-
-sc = pytest.importorskip("scanpy")
 
 
 @pytest.mark.parametrize("fmt", ["csr", "csc", "dense"])

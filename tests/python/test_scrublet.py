@@ -4,11 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
+import scanpy as sc
+import skimage.filters
 from conftest import EXAMPLE
 
 import anndataoom as oom
-
-sc = pytest.importorskip("scanpy")
 
 
 def raw(fmt="csr"):
@@ -101,7 +101,6 @@ def test_the_rest_of_the_verb(on_disk, monkeypatch):
 
 
 def test_the_threshold_is_scikit_images(on_disk):
-    skimage = pytest.importorskip("skimage.filters")
     for seed in range(4):
         opened = on_disk(raw())
         with warnings.catch_warnings():
@@ -109,7 +108,7 @@ def test_the_threshold_is_scikit_images(on_disk):
             oom.pp.scrublet(opened, n_prin_comps=15, random_state=seed)
         noted = opened.uns["scrublet"]
         try:
-            expected = skimage.threshold_minimum(noted["doublet_scores_sim"])
+            expected = skimage.filters.threshold_minimum(noted["doublet_scores_sim"])
         except RuntimeError:
             assert "threshold" not in noted and not opened.obs["predicted_doublet"].any()
         else:

@@ -6,11 +6,10 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+import scanpy as sc
 from conftest import ROOT, rich
 
 import anndataoom as oom
-
-sc = pytest.importorskip("scanpy")
 
 # Parameters whose value is in a table of the docs: the first of two is scanpy 1.11's.
 COLUMN = 0 if tuple(map(int, version("scanpy").split(".")[:2])) < (1, 12) else 1

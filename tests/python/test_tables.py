@@ -93,7 +93,8 @@ def test_whole_numbers_stay_what_they_are(tmp_path):
         ("n,a,b\nx,1,2\ny,1,2,3\n", "line 3.*2 values.*more"),
         ('n,a,b\nx,1,2\n"y,1,2\n', "line 3.*a closing quote"),
         ("n,a,b,c,d\nx,1,2\n", "line 1.*2 names of columns.*5"),
-        ("n,a,b\nx,9007199254740995,2\n", "line 2.*at most 9007199254740992"),
+        ("# a title\n\nn,a,b,c,d\nx,1,2\n", "line 3.*2 names of columns.*5"),
+        ("n,a,b\nx,9007199254740993,2\n", "line 2.*at most 9007199254740991"),
     ],
 )
 def test_errors_name_line_and_column(tmp_path, text, message):

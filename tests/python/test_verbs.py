@@ -4,8 +4,10 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from conftest import EXAMPLE, dense
 from scipy import sparse
+from skmisc import loess
 
 import anndataoom as oom
 
@@ -30,7 +32,6 @@ def frames_close(found, expected):
 
 
 def test_qc_metrics(disk, memory):
-    sc = pytest.importorskip("scanpy")
     for a in (disk, memory):
         a.var["mt"] = a.var_names.str.startswith("MT-")
     oom.pp.calculate_qc_metrics(disk, qc_vars=["mt"], inplace=True)
@@ -82,7 +83,6 @@ def test_gene_ranges(tmp_path, fmt, dtype):
 
 
 def test_normalize_log_scale(disk, memory):
-    sc = pytest.importorskip("scanpy")
     for pp, a in ((oom.pp, disk), (sc.pp, memory)):
         pp.normalize_total(a, target_sum=1e4)
         pp.log1p(a)
@@ -96,7 +96,6 @@ def test_normalize_log_scale(disk, memory):
 
 @pytest.mark.parametrize("flavor", ["seurat", "cell_ranger"])
 def test_highly_variable_genes(disk, memory, flavor):
-    sc = pytest.importorskip("scanpy")
     for pp, a in ((oom.pp, disk), (sc.pp, memory)):
         pp.normalize_total(a, target_sum=1e4)
         pp.log1p(a)
@@ -106,7 +105,6 @@ def test_highly_variable_genes(disk, memory, flavor):
 
 
 def test_pearson_residuals(disk, memory):
-    sc = pytest.importorskip("scanpy")
     oom.pp.highly_variable_genes(disk, n_top_genes=200, flavor="pearson_residuals")
     sc.experimental.pp.highly_variable_genes(memory, n_top_genes=200, flavor="pearson_residuals")
     frames_close(disk.var, memory.var)
@@ -195,7 +193,6 @@ def test_regress_out_groups(logged):
 
 @pytest.mark.parametrize("keys", [["total", "share"], ["batch"]])
 def test_regress_out_as_scanpy(logged, keys):
-    sc = pytest.importorskip("scanpy")
     disk, memory = logged
     for pp, adata in ((oom.pp, disk), (sc.pp, memory)):
         adata.obs["batch"] = adata.obs["batch"].astype("category")
@@ -206,7 +203,6 @@ def test_regress_out_as_scanpy(logged, keys):
 
 def test_pegasus(logged):
     """Against the local regression pegasus itself uses."""
-    loess = pytest.importorskip("skmisc.loess")
     disk, memory = logged
     oom.chunked_identify_robust_genes(disk, percent_cells=5)
     oom.chunked_highly_variable_features_pegasus(disk, n_top=100, span=0.1)

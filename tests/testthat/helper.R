@@ -41,12 +41,17 @@ scale_columns <- function(x) base::scale(x)[, ]
 
 values <- function(x) unname(as.matrix(x))
 
-shared_file <- function() {
+# A data set with golden values: the bundled one, "pbmc_like", or "pbmc3k" where that file lies beside the project.
+data_file <- function(name) {
+  if (name == "pbmc_like") return(example_h5ad())
   root <- Sys.getenv("ANNDATAOOM_SHARED", file.path("..", "..", "..", "shared"))
-  path <- file.path(root, "data", "pbmc3k.h5ad")
-  if (!file.exists(path)) testthat::skip("pbmc3k.h5ad is not there (shared/data)")
+  path <- file.path(root, "data", paste0(name, ".h5ad"))
+  if (!file.exists(path)) testthat::skip(paste(path, "is not there (set ANNDATAOOM_SHARED)"))
   normalizePath(path)
 }
+
+# Variable genes to choose of it, and components.
+data_sizes <- list(pbmc_like = c(500, 30), pbmc3k = c(2000, 50))
 
 # The kind of condition an expression raises, with its message.
 error_of <- function(expr) {

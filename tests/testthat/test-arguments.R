@@ -103,6 +103,9 @@ test_that("odd arguments of other functions are refused by name", {
     index_columns = function(args) {
       do.call(index_columns, c(list(read_h5ad(path)), with_default(args, dir = file.path(folder, "index"))))
     },
+    pack = function(args) {
+      do.call(pack, c(list(read_h5ad(path)), with_default(args, dir = file.path(folder, "packed"))))
+    },
     explain = function(args) do.call(explain, c(list(a), args)),
     obs_vector = function(args) do.call(obs_vector, c(list(a), with_default(args, k = a$var_names[1]))),
     var_vector = function(args) do.call(var_vector, c(list(a), with_default(args, k = a$obs_names[1]))),

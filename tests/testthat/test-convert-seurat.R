@@ -350,7 +350,7 @@ test_that("layers of Seurat 5 are all taken, split ones joined (stand-in)", {
 })
 
 test_that("layers of Seurat 5 come in", {
-  skip_if(seurat4, "SeuratObject 5 is not installed")
+  skip_if(seurat4, "a test of SeuratObject 5")
   a <- pipeline_object()
   for (in_memory in c(TRUE, FALSE)) {
     s <- as_Seurat(a, in_memory = in_memory)

@@ -10,14 +10,14 @@ graph_object <- function() {
   AnnDataOOM(counts, obs, obsm = list(X_pca = points))
 }
 
-test_that("paga, dendrogram and diffusion are scanpy's on pbmc3k", {
+for (name in names(data_sizes)) test_that(paste("paga, dendrogram and diffusion are scanpy's:", name), {
   skip_if_not_installed("jsonlite")
-  file <- shared_file()
-  golden <- file.path("..", "golden", "graph_verbs_pbmc3k.json")
+  file <- data_file(name)
+  golden <- file.path("..", "golden", paste0("graph_verbs_", name, ".json"))
   if (!file.exists(golden)) skip("the golden values are not there (tests/golden)")
   golden <- jsonlite::fromJSON(golden)
   adata <- read_h5ad(file) |> filter_cells(min_genes = 200) |> filter_genes(min_cells = 3) |>
-    highly_variable_genes(2000, "pearson_residuals") |> normalize_total(target_sum = 1e4) |> log1p()
+    highly_variable_genes(data_sizes[[name]][1], "pearson_residuals") |> normalize_total(target_sum = 1e4) |> log1p()
   adata <- adata[, adata$var$highly_variable] |> scale(max_value = 10) |> pca(n_comps = 50) |> neighbors() |>
     paga("cell_type") |> dendrogram("cell_type") |> diffmap() |> dpt(root = golden$root + 1)
   k <- length(golden$categories)

@@ -13,7 +13,8 @@ test_that("results do not depend on packed rows", {
       list(sums, adata$obs, adata$var, adata$uns$rank_genes_groups, some_values)
     })
   }
-  plain <- results()
+  plain <- results(anndataoom.scratch = 0)
+  expect_identical(results(), plain)
   expect_identical(results(anndataoom.scratch = 2^30), plain)
   expect_identical(results(anndataoom.threads = 1, anndataoom.scratch = 2^30), plain)
   expect_identical(results(anndataoom.threads = 3, anndataoom.scratch = 1e5), plain)
@@ -24,9 +25,7 @@ test_that("explain() says what is packed", {
   file.copy(example_h5ad(), path)
   on.exit(unlink(path))
   adata <- read_h5ad(path)
-  expect_false("packed" %in% explain(adata)$steps$over)
-  before <- options(anndataoom.scratch = 2^30)
-  on.exit(options(before), add = TRUE)
+  with_options(list(anndataoom.scratch = 0), expect_false("packed" %in% explain(adata)$steps$over))
   expect_output(print(explain(adata)), "packed   the first pass leaves its rows in a scratch file of at most")
   row_sums(adata)
   expect_output(print(explain(adata)), "packed   all rows, ")
@@ -36,4 +35,25 @@ test_that("explain() says what is packed", {
     row_sums(adata), "options(anndataoom.scratch = ) must be a whole number, 0 or more, or NULL, found -1",
     fixed = TRUE, class = "anndataoom_error_parameter"
   ))
+})
+
+test_that("pack() keeps a copy in a folder", {
+  path <- tempfile(fileext = ".h5ad")
+  file.copy(example_h5ad(), path)
+  folder <- tempfile("packed")
+  before <- options(anndataoom.scratch = 0)
+  on.exit({
+    options(before)
+    unlink(c(path, folder), recursive = TRUE)
+  })
+  adata <- read_h5ad(path)
+  sums <- list(row_sums(adata), col_sums(adata), as.matrix(adata$X[1:5, ]))
+  expect_message(pack(adata, folder), "made the packed copy")
+  again <- read_h5ad(path)
+  expect_message(expect_invisible(pack(again, folder)), "using the packed copy")
+  expect_output(print(explain(again)), "packed   all rows, .* in '.*\\.packed', read in a quarter of the time")
+  expect_true("packed" %in% explain(again)$steps$over)
+  expect_identical(list(row_sums(again), col_sums(again), as.matrix(again$X[1:5, ])), sums)
+  expect_length(list.files(folder), 1)
+  expect_error(pack(AnnDataOOM(diag(3)), folder), "in memory", class = "anndataoom_error_state")
 })

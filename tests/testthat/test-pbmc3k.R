@@ -1,4 +1,5 @@
-# The pipeline of the README on real data against scanpy, scikit-learn and igraph (tests/golden/make_pbmc3k.py).
+# The pipeline of the README against scanpy, scikit-learn and igraph (tests/golden/make_pbmc3k.py): on the bundled file, and on
+# pbmc3k where it is there.
 golden_file <- function(name) {
   path <- file.path("..", "golden", name)
   if (!file.exists(path)) skip("the golden values are not there (tests/golden)")
@@ -12,18 +13,20 @@ rand_index <- function(x, y) {
   (pairs(counts) - expected) / ((pairs(rowSums(counts)) + pairs(colSums(counts))) / 2 - expected)
 }
 
-test_that("the pipeline finds what scanpy finds", {
+for (name in names(data_sizes)) test_that(paste("the pipeline finds what scanpy finds:", name), {
   skip_on_cran()
   skip_if_not_installed("jsonlite")
-  file <- shared_file()
-  golden <- jsonlite::fromJSON(golden_file("pbmc3k.json"))
+  file <- data_file(name)
+  golden <- jsonlite::fromJSON(golden_file(paste0(name, ".json")))
+  n_top <- data_sizes[[name]][1]
+  n_comps <- data_sizes[[name]][2]
   adata <- suppressMessages(calculate_qc_metrics(read_h5ad(file), qc_vars = "mt"))
-  for (name in names(golden$qc$obs)) {
-    expect_equal(as.numeric(adata$obs[[name]][seq(1, 2638, 100)]), golden$qc$obs[[name]], tolerance = 1e-6)
-    expect_equal(sum(adata$obs[[name]]), golden$qc$obs_sum[[name]], tolerance = 1e-6)
+  for (column in names(golden$qc$obs)) {
+    expect_equal(as.numeric(adata$obs[[column]][seq(1, nrow(adata), 100)]), golden$qc$obs[[column]], tolerance = 1e-6)
+    expect_equal(sum(adata$obs[[column]]), golden$qc$obs_sum[[column]], tolerance = 1e-6)
   }
-  for (name in names(golden$qc$var)) {
-    expect_equal(as.numeric(adata$var[[name]][seq(1, 13714, 500)]), golden$qc$var[[name]], tolerance = 1e-6)
+  for (column in names(golden$qc$var)) {
+    expect_equal(as.numeric(adata$var[[column]][seq(1, ncol(adata), 500)]), golden$qc$var[[column]], tolerance = 1e-6)
   }
   adata <- adata |> filter_cells(min_genes = 200) |> filter_genes(min_cells = 3)
   expect_equal(dim(adata), golden$shape_filtered)
@@ -32,19 +35,19 @@ test_that("the pipeline finds what scanpy finds", {
     x <- highly_variable_genes(x, ...)
     x$var_names[x$var$highly_variable]
   }
-  expect_setequal(chosen(adata, 2000, "pearson_residuals"), golden$hvg$pearson_residuals)
-  expect_gte(length(intersect(chosen(adata, 2000, "seurat_v3"), golden$hvg$seurat_v3)), 1980)
-  counts <- highly_variable_genes(adata, 2000, "pearson_residuals")
+  expect_setequal(chosen(adata, n_top, "pearson_residuals"), golden$hvg$pearson_residuals)
+  expect_gte(length(intersect(chosen(adata, n_top, "seurat_v3"), golden$hvg$seurat_v3)), 0.99 * n_top)
+  counts <- highly_variable_genes(adata, n_top, "pearson_residuals")
   adata <- counts |> normalize_total(target_sum = 1e4) |> log1p()
-  expect_equal(unname(row_sums(adata))[seq(1, 2638, 100)], golden$lognorm_row_sums, tolerance = 1e-6)
-  expect_setequal(chosen(adata, 2000, "seurat"), golden$hvg$seurat)
-  expect_setequal(chosen(adata, 2000, "cell_ranger"), golden$hvg$cell_ranger)
+  expect_equal(unname(row_sums(adata))[seq(1, nrow(adata), 100)], golden$lognorm_row_sums, tolerance = 1e-6)
+  expect_setequal(chosen(adata, n_top, "seurat"), golden$hvg$seurat)
+  expect_setequal(chosen(adata, n_top, "cell_ranger"), golden$hvg$cell_ranger)
   expect_setequal(chosen(adata), golden$hvg$seurat_cutoffs)
 
   adata$raw <- adata
-  adata <- adata[, adata$var$highly_variable] |> scale(max_value = 10) |> pca(n_comps = 50)
+  adata <- adata[, adata$var$highly_variable] |> scale(max_value = 10) |> pca(n_comps = n_comps)
   loadings <- matrix(
-    readBin(golden_file("pbmc3k_loadings.f32"), "numeric", 1e5, 4, endian = "little"), 2000, byrow = TRUE
+    readBin(golden_file(paste0(name, "_loadings.f32")), "numeric", n_top * n_comps, 4, endian = "little"), n_top, byrow = TRUE
   )
   cosines <- colSums(loadings * adata$varm$PCs)
   expect_gte(min(cosines), 0.99999)
@@ -55,7 +58,7 @@ test_that("the pipeline finds what scanpy finds", {
   expect_gte(adata$uns$leiden$modularity, mean(golden$leiden$igraph_modularity) - 0.002)
   expect_identical(levels(adata$obs$leiden), as.character(seq_len(nlevels(adata$obs$leiden)) - 1))
   expect_false(is.unsorted(-as.numeric(table(adata$obs$leiden))))
-  expect_identical(dim(adata$obsm$X_umap), c(2638L, 2L))
+  expect_identical(dim(adata$obsm$X_umap), c(nrow(adata), 2L))
   expect_equal(max(obs_vector(adata, "NKG7", use_raw = TRUE)), max(as.matrix(adata$raw$X[, "NKG7"])))
 
   out <- tempfile(fileext = ".h5ad")
@@ -68,18 +71,21 @@ test_that("the pipeline finds what scanpy finds", {
   expect_identical(col_sums(back), col_sums(counts))
 })
 
-test_that("the graph stage reaches the quality of the reference programs", {
+for (name in names(data_sizes)) test_that(paste("the graph stage reaches the quality of the reference programs:", name), {
   skip_on_cran()
   skip_if_not_installed("jsonlite")
-  golden <- jsonlite::fromJSON(golden_file("pbmc3k.json"))
-  adata <- suppressMessages(read_h5ad(shared_file())) |>
-    filter_genes(min_cells = 3) |> highly_variable_genes(2000, "pearson_residuals") |>
+  file <- data_file(name)
+  golden <- jsonlite::fromJSON(golden_file(paste0(name, ".json")))
+  n_top <- data_sizes[[name]][1]
+  n_comps <- data_sizes[[name]][2]
+  adata <- suppressMessages(read_h5ad(file)) |>
+    filter_cells(min_genes = 200) |> filter_genes(min_cells = 3) |> highly_variable_genes(n_top, "pearson_residuals") |>
     normalize_total(target_sum = 1e4) |> log1p()
-  adata <- adata[, adata$var$highly_variable] |> scale(max_value = 10) |> pca(n_comps = 50)
+  adata <- adata[, adata$var$highly_variable] |> scale(max_value = 10) |> pca(n_comps = n_comps)
 
-  # The space of all 50 components: sine of the largest angle between ours and the reference's.
+  # The space of all components: sine of the largest angle between ours and the reference's.
   loadings <- matrix(
-    readBin(golden_file("pbmc3k_loadings.f32"), "numeric", 1e5, 4, endian = "little"), 2000, byrow = TRUE
+    readBin(golden_file(paste0(name, "_loadings.f32")), "numeric", n_top * n_comps, 4, endian = "little"), n_top, byrow = TRUE
   )
   ours <- qr.Q(qr(adata$varm$PCs))
   reference <- qr.Q(qr(loadings))

@@ -48,6 +48,13 @@ def calculate_qc_metrics(
         A name of qc_vars is not in var; var has a gene that raw does not have.
     IndexError
         A number of percent_top is larger than the number of genes.
+
+    Examples
+    --------
+    >>> adata.var["mt"] = adata.var_names.str.startswith("MT-")
+    >>> oom.pp.calculate_qc_metrics(adata, qc_vars=["mt"], inplace=True)
+    >>> bool(adata.obs["pct_counts_mt"].between(0, 100).all())
+    True
     """
     check("calculate_qc_metrics", locals())
     if (expr_type, var_type) != ("counts", "genes"):

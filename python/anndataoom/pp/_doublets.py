@@ -21,12 +21,18 @@ def scrublet(
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
+    adata_sim
+        Not supported: doublets are simulated here.
     batch_key
         Column of obs with batches, each of which is scored by itself.
     sim_doublet_ratio
         Number of simulated doublets for each cell.
     expected_doublet_rate
         Share of doublets among the cells.
+    stdev_doublet_rate, verbose
+        Accepted and have no effect.
     synthetic_doublet_umi_subsampling
         Share of the counts of a simulated doublet that is kept, at random.
     knn_dist_metric
@@ -45,8 +51,28 @@ def scrublet(
     threshold
         Score above which a cell is called a doublet; by default the least frequent score between
         the two modes of the simulated doublets.
-    stdev_doublet_rate, verbose
-        Accepted and have no effect.
+    copy
+        Whether a changed copy is returned and `adata` stays as it is.
+    random_state
+        Seed of every random number.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `obs["doublet_score"]`,
+    `obs["predicted_doublet"]`, `uns["scrublet"]`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.scrublet(adata, n_prin_comps=20)
+    >>> int(adata.obs["doublet_score"].notna().sum())
+    700
     """
     args = dict(locals())
     check("scrublet", args)

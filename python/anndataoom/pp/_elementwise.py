@@ -26,6 +26,23 @@ def log1p(adata, *, base=None, copy=False, chunked=None, chunk_size=None, layer=
         Layer instead of X.
     obsm
         Array of obsm instead of X; it is changed in memory.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `X`, `uns["log1p"]`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.log1p(adata)
+    >>> adata.uns["log1p"]
+    {'base': None}
     """
     return verb("log1p", **locals())
 
@@ -48,6 +65,24 @@ def sqrt(adata, *, copy=False, chunked=False, chunk_size=None, layer=None, obsm=
         Layer instead of X.
     obsm
         Array of obsm instead of X; it is changed in memory.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `X`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> total = adata.X.sum()
+    >>> oom.pp.sqrt(adata)
+    >>> bool(adata.X.sum() < total)
+    True
     """
     return verb("sqrt", **locals())
 
@@ -67,6 +102,23 @@ def square(adata, *, copy=False, layer=None, obsm=None):
         Layer instead of X.
     obsm
         Array of obsm instead of X; it is changed in memory.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `X`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.square(adata)
+    >>> str(adata.X.dtype)
+    'float32'
     """
     return verb("square", **locals())
 
@@ -89,5 +141,22 @@ def arcsinh(adata, *, cofactor=5.0, copy=False, layer=None, obsm=None):
         Layer instead of X.
     obsm
         Array of obsm instead of X; it is changed in memory.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `X`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.arcsinh(adata, cofactor=5)
+    >>> str(adata.X.dtype)
+    'float32'
     """
     return verb("arcsinh", **locals())

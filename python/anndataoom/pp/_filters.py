@@ -32,10 +32,21 @@ def filter_cells(adata, *, min_counts=None, min_genes=None, max_counts=None, max
     copy
         Whether a changed copy is returned.
 
+    Returns
+    -------
+    None, or a changed copy with `copy=True`; with `inplace=False` the mask of cells to keep
+    (bool, n_obs) and their numbers.
+
     Raises
     ------
     ValueError
         None, or more than one, of the bounds is given.
+
+    Examples
+    --------
+    >>> oom.pp.filter_cells(adata, min_genes=200)
+    >>> adata.n_obs
+    671
     """
     return _filter("filter_cells", **locals())
 
@@ -57,9 +68,20 @@ def filter_genes(adata, *, min_counts=None, min_cells=None, max_counts=None, max
     copy
         Whether a changed copy is returned.
 
+    Returns
+    -------
+    None, or a changed copy with `copy=True`; with `inplace=False` the mask of genes to keep
+    (bool, n_vars) and their numbers.
+
     Raises
     ------
     ValueError
         None, or more than one, of the bounds is given.
+
+    Examples
+    --------
+    >>> oom.pp.filter_genes(adata, min_cells=3)
+    >>> adata.n_vars
+    1912
     """
     return _filter("filter_genes", **locals())

@@ -53,6 +53,19 @@ def highly_variable_genes(
     -------
     None, or with `inplace=False` the frame of columns for var, which includes the additional
     columns of scanpy's frame.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.highly_variable_genes(adata, n_top_genes=200, flavor="pearson_residuals")
+    >>> int(adata.var["highly_variable"].sum())
+    200
     """
     adata = target_of(adata, False)
     found = outcome("highly_variable_genes", **locals())
@@ -88,6 +101,12 @@ def gene_ranges(adata, *, threshold=0.0, layer=None, inplace=True):
     ------
     ValueError
         The threshold is NaN.
+
+    Examples
+    --------
+    >>> oom.pp.gene_ranges(adata)
+    >>> [c for c in adata.var if c.startswith(("min", "max", "n_cells"))]
+    ['min_expression', 'max_expression', 'n_cells_above']
     """
     adata = target_of(adata, False)
     found = outcome("gene_ranges", **locals())

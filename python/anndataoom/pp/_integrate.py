@@ -21,6 +21,8 @@ def harmony_integrate(
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     key
         Columns of obs with the batches; each column has shifts of its own.
     basis, adjusted_basis
@@ -43,8 +45,30 @@ def harmony_integrate(
         Most rounds of clustering and correction, and most passes of clustering in a round.
     epsilon_cluster, epsilon_harmony
         Relative fall of the objective at which passes and rounds end.
+    alpha
+        Ridge penalty in cells expected of a batch in a cluster.
     batch_prop_cutoff
         Share of a batch in a cluster up to which it is left out of the correction there.
+    random_state
+        Seed of every random number.
+
+    Returns
+    -------
+    None. Sets `obsm["<adjusted_basis>"]`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.pca(adata, n_comps=20)
+    >>> oom.pp.harmony_integrate(adata, "batch")
+    >>> adata.obsm["X_pca_harmony"].shape
+    (700, 20)
     """
     verb("harmony_integrate", **locals())
 
@@ -58,15 +82,34 @@ def combat(adata, key="batch", *, covariates=None, inplace=True):
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     key
         Column of obs with the batches, each of at least two cells.
     covariates
         Columns of obs, numbers or groups, that explain values too. Their effects stay in the
         values.
+    inplace
+        Whether results are put into `adata`; else they are returned.
 
     Returns
     -------
     None, or with `inplace=False` the corrected matrix, on disk as X is.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.normalize_total(adata, target_sum=1e4)
+    >>> oom.pp.log1p(adata)
+    >>> oom.pp.combat(adata, key="batch")
+    >>> adata.shape
+    (700, 2000)
     """
     found = outcome("combat", **locals())
     return found.merge(adata) if inplace else found.matrix

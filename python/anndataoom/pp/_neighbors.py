@@ -20,18 +20,24 @@ def neighbors(
 
     Parameters
     ----------
-    method
-        Method that turns distances into weights: "umap" or "gauss". A value of `search` is accepted
-        too and means "umap" with that search.
+    adata
+        An AnnDataOOM.
+    n_neighbors
+        Neighbours of a cell, itself counted.
+    n_pcs
+        Number of columns of it to use; 0 means `use_rep="X"`.
     use_rep
         Element of obsm, or "X" for the matrix itself, made dense. By default X_pca. Without X_pca
         it is X for up to 50 genes; for more genes, `pca` is run first, with a warning, as in
         scanpy.
-    n_pcs
-        Number of columns of it to use; 0 means `use_rep="X"`.
     knn
         Whether only the `n_neighbors` nearest cells are linked; False, with `method="gauss"`, links all pairs with
         kernels of that width, for up to 20,000 cells.
+    method
+        Method that turns distances into weights: "umap" or "gauss". A value of `search` is accepted
+        too and means "umap" with that search.
+    transformer
+        Only "sklearn": exact search.
     metric
         "euclidean", "cosine", "correlation" or "inner_product"; or, compared pair by pair at any number of cells, one
         of scikit-learn's others: "manhattan" ("cityblock", "l1"), "chebyshev", "minkowski", "sqeuclidean",
@@ -39,6 +45,12 @@ def neighbors(
         "russellrao", "sokalsneath" or "yule". Not a function: it would be called for every pair of cells.
     metric_kwds
         For "minkowski", its power: `{"p": 3}`.
+    random_state
+        Seed of every random number.
+    key_added
+        Name of the results.
+    copy
+        Whether a changed copy is returned and `adata` stays as it is.
     search
         Method that finds neighbours: "auto" (exact up to 20,000 cells, then "ivf"), "exact", "ivf"
         or "hnsw" (slower than both on 20,000 and on 100,000 cells).
@@ -48,9 +60,31 @@ def neighbors(
     batch_key
         Column of obs: every cell gets `neighbors_within_batch` neighbours from each batch, instead
         of the `n_neighbors` nearest of all cells.
+    neighbors_within_batch
+        Neighbours from each batch.
     trim
         With `batch_key`, the number of strongest links of a cell that stay: ten times its
         neighbours by default, 0 keeps all.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `obsp["distances"]`, `obsp["connectivities"]`,
+    `uns["neighbors"]`, `obsp["<key_added>_distances"]`, `obsp["<key_added>_connectivities"]`,
+    `uns["<key_added>"]`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.pca(adata, n_comps=20)
+    >>> oom.pp.neighbors(adata, n_neighbors=15)
+    >>> adata.obsp["connectivities"].shape
+    (700, 700)
     """
     if transformer is not None and not (isinstance(transformer, str) and transformer == "sklearn"):
         raise NotImplementedError(

@@ -36,6 +36,10 @@ def pca(
         Layer instead of X.
     zero_center
         Whether genes are centred.
+    svd_solver
+        One of scanpy's names, which has no effect.
+    random_state, chunked, chunk_size, return_info
+        Accepted and have no effect (the last one as in scanpy, for annotated data).
     mask_var
         Column of var, or mask, of the genes to use; `highly_variable` where it exists, None for all.
     use_highly_variable
@@ -46,16 +50,25 @@ def pca(
         Key for obsm, varm and uns instead of `X_pca`, `PCs` and `pca`.
     copy
         Whether a changed copy is returned.
-    svd_solver
-        One of scanpy's names, which has no effect.
-    random_state, chunked, chunk_size, return_info
-        Accepted and have no effect (the last one as in scanpy, for annotated data).
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `obsm["X_pca"]`, `varm["PCs"]`, `uns["pca"]`,
+    `obsm["<key_added>"]`, `varm["<key_added>"]`, `uns["<key_added>"]`.
 
     Raises
     ------
     ValueError
         There are more components than the matrix allows, the mask is empty, or values are not
         finite.
+
+    Examples
+    --------
+    >>> oom.pp.normalize_total(adata, target_sum=1e4)
+    >>> oom.pp.log1p(adata)
+    >>> oom.pp.pca(adata, n_comps=20)
+    >>> adata.obsm["X_pca"].shape, adata.varm["PCs"].shape
+    ((700, 20), (2000, 20))
     """
     check("pca", locals())
     one_of("svd_solver", svd_solver, _SOLVERS)

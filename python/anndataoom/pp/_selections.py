@@ -16,10 +16,14 @@ def sample(adata, fraction=None, *, n=None, rng=None, copy=False, replace=False,
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     fraction, n
         Share, or number, of the cells (genes) to draw: exactly one of the two.
     rng
         Seed, or a generator of numpy, from which a seed is drawn.
+    copy
+        Whether a changed copy is returned and `adata` stays as it is.
     replace
         Whether a cell (gene) may be drawn again; it then occurs several times.
     axis
@@ -27,6 +31,23 @@ def sample(adata, fraction=None, *, n=None, rng=None, copy=False, replace=False,
     p
         Weights that the chances are proportional to: a column of obs (var) of numbers or truth
         values, or an array of them.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.sample(adata, n=100, rng=0)
+    >>> adata.n_obs
+    100
     """
     axis = {0: "obs", 1: "var"}.get(axis, axis) if isinstance(axis, int) and not isinstance(axis, bool) else axis
     if isinstance(rng, np.random.Generator):
@@ -45,6 +66,8 @@ def downsample_counts(
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     counts_per_cell
         Most counts of a cell: one number, or a number for each cell.
     total_counts
@@ -54,6 +77,25 @@ def downsample_counts(
     replace
         Only False: counts drawn with replacement depend on all genes of a cell and could not be
         recorded.
+    copy
+        Whether a changed copy is returned and `adata` stays as it is.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `X`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.downsample_counts(adata, counts_per_cell=100)
+    >>> bool(adata.X.sum(axis=1).max() <= 100)
+    True
     """
     return verb("downsample_counts", **locals())
 
@@ -64,6 +106,8 @@ def sketch(adata, n, *, method="geometric", n_pcs=None, use_rep=None, copy=False
 
     Parameters
     ----------
+    adata
+        An AnnDataOOM.
     n
         Number of cells to keep.
     method
@@ -72,5 +116,27 @@ def sketch(adata, n, *, method="geometric", n_pcs=None, use_rep=None, copy=False
         `leverage_score`, computed over all cells.
     n_pcs, use_rep
         Number of columns, and name, of the embedding; by default all of `obsm["X_pca"]`.
+    copy
+        Whether a changed copy is returned and `adata` stays as it is.
+    random_state
+        Seed of every random number.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `obs["leverage_score"]`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.pca(adata, n_comps=20)
+    >>> oom.pp.sketch(adata, 100)
+    >>> adata.shape
+    (100, 2000)
     """
     return verb("sketch", **locals())

@@ -37,11 +37,21 @@ def normalize_total(
     copy
         Whether a changed copy is returned.
 
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `X`, `obs["<key_added>"]`.
+
     Raises
     ------
     ValueError
         A value is negative, NaN or infinite (the message names it), or a parameter is out of its
         domain.
+
+    Examples
+    --------
+    >>> oom.pp.normalize_total(adata, target_sum=1e4)
+    >>> bool(np.allclose(adata.X[:5].sum(axis=1), 1e4))
+    True
     """
     args = dict(locals())
     check("normalize_total", args)
@@ -76,6 +86,25 @@ def scale(adata, *, zero_center=True, max_value=None, copy=False, layer=None, ob
     mask_obs
         Column of obs, or mask, of the cells to scale, by their own means and deviations; the other
         cells stay as they are.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `X`, `var["mean"]`, `var["std"]`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.normalize_total(adata, target_sum=1e4)
+    >>> oom.pp.log1p(adata)
+    >>> oom.pp.scale(adata, max_value=10)
+    >>> bool(abs(adata.X[:].mean(axis=0)).max() < 1)
+    True
     """
     if obsm is None and mask_obs is None:
         return verb("scale", **locals())
@@ -122,6 +151,23 @@ def normalize_pearson_residuals(
         Whether X (or the layer) is replaced; else a dict of `X` (a lazy array) and the settings is returned.
     copy
         Whether a changed copy is returned.
+
+    Returns
+    -------
+    None; a changed copy with `copy=True`. Sets `X`, `uns["pearson_residuals_normalization"]`.
+
+    Raises
+    ------
+    ValueError
+        An argument is outside its domain; the message names the parameter and the domain.
+    KeyError
+        A column or element that is asked for is not there; the message says which are.
+
+    Examples
+    --------
+    >>> oom.pp.normalize_pearson_residuals(adata)
+    >>> adata.X[:2].shape
+    (2, 2000)
     """
     args = dict(locals())
     check("normalize_pearson_residuals", args)
@@ -163,5 +209,13 @@ def regress_out(adata, keys, *, layer=None, n_jobs=None, copy=False):
     ValueError
         A key is neither numeric nor categorical, has missing values, or is categorical and not the
         only key.
+
+    Examples
+    --------
+    >>> small = adata[:, :50]
+    >>> oom.pp.calculate_qc_metrics(small, inplace=True, percent_top=None)
+    >>> oom.pp.regress_out(small, ["total_counts"])
+    >>> small.X[:2].shape
+    (2, 50)
     """
     return verb("regress_out", **locals())

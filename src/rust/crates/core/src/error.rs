@@ -7,6 +7,7 @@
 use crate::given::{Given, Syntax};
 use crate::location::Location;
 use std::borrow::Cow;
+use std::io::ErrorKind;
 
 /// Shorthand used throughout the core.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -25,6 +26,8 @@ pub enum Error {
         path: Location,
         /// The attempt, as a verb phrase ("open", "write", "rename to").
         action: &'static str,
+        /// Its kind, where the operating system said it, else `Other`.
+        kind: ErrorKind,
         /// The operating system's words and, where useful, what to do.
         message: String,
     },
@@ -185,7 +188,7 @@ pub enum Error {
     State(String),
 
     /// A result would exceed a memory limit.
-    #[error("{what} needs {needed} bytes, the limit is {limit}{hint}")]
+    #[error("{}", self.in_syntax(&Syntax::PLAIN))]
     Memory {
         /// The object that needs the memory, in words.
         what: String,
@@ -198,7 +201,7 @@ pub enum Error {
     },
 
     /// Scratch files would exceed their limit, or the room on the disk.
-    #[error("scratch files in '{path}' need {needed} bytes more, and {free} are free {}", no_room(*limit))]
+    #[error("{}", self.in_syntax(&Syntax::PLAIN))]
     Scratch {
         /// The folder of the scratch files.
         path: Location,
@@ -211,7 +214,7 @@ pub enum Error {
     },
 
     /// The system has no memory left.
-    #[error("{what} needs {needed} bytes, more than the system gives: ask for less, use fewer threads or lower the setting memory, or free memory")]
+    #[error("{}", self.in_syntax(&Syntax::PLAIN))]
     OutOfMemory {
         /// The object that needs the memory, in words.
         what: String,
@@ -309,9 +312,17 @@ impl Error {
                 };
                 format!("{argument} must be {}, found {}", syntax.sentence(expected), syntax.value(found))
             }
-            Error::Memory { .. } | Error::OutOfMemory { .. } | Error::Scratch { .. } => {
-                let named = |text: String, name| text.replace(&Syntax::PLAIN.setting(name), &syntax.setting(name));
-                ["memory", "graph_memory", "scratch_limit"].into_iter().fold(self.to_string(), named)
+            Error::Memory { what, needed, limit, hint } => {
+                format!("{what} needs {needed} bytes, the limit is {limit}{}", syntax.settings(hint))
+            }
+            Error::OutOfMemory { what, needed } => format!(
+                "{what} needs {needed} bytes, more than the system gives: ask for less, use fewer threads or lower {}, \
+                 or free memory",
+                syntax.setting("memory")
+            ),
+            Error::Scratch { path, needed, free, limit } => {
+                let room = syntax.settings(&no_room(*limit));
+                format!("scratch files in '{path}' need {needed} bytes more, and {free} are free {room}")
             }
             other => other.to_string(),
         }
@@ -329,13 +340,28 @@ impl Error {
 
     /// Makes an [`Error::Io`] of an error of the operating system.
     pub fn io(path: impl Into<Location>, action: &'static str, source: &std::io::Error) -> Self {
-        Error::Io { path: path.into(), action, message: source.to_string() }
+        Error::Io { path: path.into(), action, kind: source.kind(), message: source.to_string() }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{printable, Error};
+    use crate::given::Syntax;
+
+    #[test]
+    fn settings_are_named_in_a_language_and_names_of_users_stay() {
+        let what = "obsm/the setting memory".to_owned();
+        let hint = "; raise the setting memory".to_owned();
+        let error = Error::Memory { what: what.clone(), needed: 2, limit: 1, hint };
+        let r = "obsm/the setting memory needs 2 bytes, the limit is 1; raise options(anndataoom.memory = )";
+        assert_eq!(error.in_syntax(&Syntax::R), r);
+        let plain = "obsm/the setting memory needs 2 bytes, the limit is 1; raise the setting memory";
+        assert_eq!(error.to_string(), plain);
+        let error = Error::OutOfMemory { what, needed: 2 };
+        assert!(error.in_syntax(&Syntax::PYTHON).starts_with("obsm/the setting memory needs 2 bytes, more than"));
+        assert!(error.in_syntax(&Syntax::PYTHON).ends_with("or lower settings.memory, or free memory"));
+    }
 
     #[test]
     fn control_characters_are_escaped() {

@@ -68,6 +68,12 @@ impl Syntax {
         setting: ["settings.", ""],
     };
 
+    /// Returns words of the core with the settings named in them as the language names them.
+    pub fn settings(&self, words: &str) -> String {
+        let named = |text: String, name| text.replace(&Syntax::PLAIN.setting(name), &self.setting(name));
+        ["memory", "graph_memory", "scratch_limit"].into_iter().fold(words.to_owned(), named)
+    }
+
     /// Returns the name of a setting, as a user of the language sets it.
     pub fn setting(&self, name: &str) -> String {
         format!("{}{name}{}", self.setting[0], self.setting[1])

@@ -4,7 +4,7 @@
 //! ones between them (a name, a message, the start of a thread, the vectors of a library) cannot
 //! fail in Rust without ending the process. So the faces use the allocator [`Reserved`]: when the
 //! system refuses a small request, it releases the reserve and asks again. From then on memory is
-//! [`short`]: large requests are refused and running work stops, both with [`Error::OutOfMemory`],
+//! short: large requests are refused and running work stops, both with [`Error::OutOfMemory`],
 //! until [`provide`] has allocated a new reserve.
 
 use crate::error::{Error, Result};

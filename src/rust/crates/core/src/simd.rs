@@ -237,7 +237,7 @@ mod x86 {
             load_512_bytes: [u8; 64] => _mm512_loadu_si512 load, store_512i: [u32; 16] => _mm512_storeu_si512 store;
         "avx" __m256: load_256: [f32; 8] => _mm256_loadu_ps load, store_256: [f32; 8] => _mm256_storeu_ps store;
         "avx" __m256i: load_256i: [u32; 8] => _mm256_loadu_si256 load, load_256_bytes: [u8; 32] => _mm256_loadu_si256 load,
-            store_256i: [u32; 8] => _mm256_storeu_si256 store;
+            store_256i: [u32; 8] => _mm256_storeu_si256 store, store_256_bytes: [u8; 32] => _mm256_storeu_si256 store;
     }
 
     /// Splits the values of one register of AVX-512 into those of two registers of AVX2.

@@ -79,7 +79,8 @@ fn pretend(at: &Path, third: usize) {
 }
 
 #[test]
-fn caches_from_1_to_512_mb_change_nothing() {
+#[ignore = "mounts, which needs root or a user namespace: make test runs it where it may"]
+fn mounts_caches_from_1_to_512_mb_which_change_nothing() {
     let root = std::env::temp_dir().join(format!("anndataoom-caches-{}", std::process::id()));
     let inner = "components_ask_for_little";
     let bits = |output: &[u8]| -> String {
@@ -94,11 +95,9 @@ fn caches_from_1_to_512_mb_change_nothing() {
         pretend(&folder, third << 20);
         let script = "mount --bind \"$0\" /sys/devices/system/cpu || exit 77; exec \"$1\" \"$2\" --exact --nocapture";
         let out = Command::new("unshare").args(["-rm", "sh", "-c", script]).arg(&folder).arg(&me).arg(inner).output();
-        match out {
-            Ok(out) if out.status.success() => assert_eq!(bits(&out.stdout), expected, "{third} MB"),
-            Ok(out) if out.status.code() == Some(101) => panic!("{third} MB: {}", String::from_utf8_lossy(&out.stdout)),
-            _ => eprintln!("skipped {third} MB: a process of one's own cannot be given another /sys here"),
-        }
+        let out = out.unwrap();
+        assert!(out.status.success(), "{third} MB: {}", String::from_utf8_lossy(&out.stderr));
+        assert_eq!(bits(&out.stdout), expected, "{third} MB");
     }
     std::fs::remove_dir_all(&root).unwrap();
 }

@@ -9,7 +9,7 @@ use anndataoom_core::ops::{
     self, Axis, CellCriterion, Flavor, GeneCriterion, HvgOptions, NormalizeOptions, PcaOptions,
 };
 use anndataoom_core::ops::{Aggregation, CombatModel, Components, Counts, DoubletOptions, Functions, ScoreOptions};
-use anndataoom_core::ops::{From, MarkerOptions, QcOptions, QcSubset, ScaleOptions, Test};
+use anndataoom_core::ops::{MarkerOptions, QcOptions, QcSubset, ReadFrom, ScaleOptions, Test};
 use anndataoom_core::stream::{collect, Order};
 use anndataoom_core::{LazyMatrix, Session};
 use matrix_common::*;
@@ -181,7 +181,7 @@ fn the_plan_is_what_happens() {
     let planned = |x: &LazyMatrix, verb: &str| {
         let plan = ops::explain(x, |d| d.verb.to_owned(), &session).unwrap();
         let step = plan.steps.iter().find(|s| s.verb == verb).unwrap_or_else(|| panic!("{verb}\n{plan}")).clone();
-        let from_file = step.passes.iter().filter(|f| **f == From::File).count() as u64;
+        let from_file = step.passes.iter().filter(|f| **f == ReadFrom::File).count() as u64;
         assert_eq!(step.bytes, from_file * source.disk_bytes());
         from_file * chunks
     };

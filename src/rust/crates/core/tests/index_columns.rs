@@ -105,7 +105,10 @@ fn empty_matrices() {
         let x = LazyMatrix::new(open(&dir.file("x.h5ad"), "X").unwrap());
         index_columns(&x, &dir.file(""), &session()).unwrap();
         let all: Vec<u32> = (0..cols as u32).collect();
-        blocks(&x.select(None, Some(&all)).unwrap(), Order::Matrix, 2).unwrap();
+        let found = blocks(&x.select(None, Some(&all)).unwrap(), Order::Matrix, 2).unwrap();
+        let found = rows_of(&found, rows);
+        assert_eq!(found.len(), rows);
+        assert!(found.iter().all(|row| row.as_ref().is_some_and(Vec::is_empty)), "{rows} x {cols}: {found:?}");
     }
 }
 

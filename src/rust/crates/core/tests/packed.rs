@@ -3,8 +3,8 @@
 
 mod matrix_common;
 
-use anndataoom_core::element::{Data, Number, Sparse, SparseFormat};
-use anndataoom_core::matrix::{PackedState, PackedTrouble, Source};
+use anndataoom_core::element::{Array, Data, Number, Sparse, SparseFormat};
+use anndataoom_core::matrix::{MemorySource, PackedState, PackedTrouble, Source};
 use anndataoom_core::ops::{self, ScaleOptions};
 use anndataoom_core::stream::{collect, map_columns, Column, Label, Order, PerColumn, Value};
 use anndataoom_core::{LazyMatrix, Result, Session};
@@ -32,13 +32,13 @@ fn values(x: &LazyMatrix, session: &Session) -> String {
     format!("{:?}", collect(x, session, u64::MAX).unwrap())
 }
 
-/// A session whose passes leave as many packed rows as a matrix takes in its file.
+/// A session whose passes leave as many packed rows as a matrix takes in its file, as all do where nothing else is said.
 fn on(threads: usize) -> Session {
-    Session { packed: None, ..Session::with_threads(threads) }
+    Session::with_threads(threads)
 }
 
 fn off() -> Session {
-    Session::with_threads(2)
+    Session { packed: Some(0), ..Session::with_threads(2) }
 }
 
 fn counts(dir: &Dir) -> std::path::PathBuf {
@@ -195,7 +195,7 @@ fn where_there_is_no_room_the_file_is_read() {
     let little = Session { packed: Some(100_000), ..on(2) };
     let x = matrix(&path, "X");
     assert_eq!(results(&x, &little), expected);
-    let PackedState::Kept { kept, all, bytes, trouble } = state(x.source(), &little) else { panic!() };
+    let PackedState::Kept { kept, all, bytes, trouble, .. } = state(x.source(), &little) else { panic!() };
     assert!(0 < kept && kept < all && bytes <= 100_000 && trouble == Some(PackedTrouble::Limit(100_000)));
     assert!(fact(&x, &little).ends_with("the rest from the file: more than 97.7 KB in all, see the setting scratch"));
 
@@ -270,6 +270,102 @@ fn damaged_bytes_are_not_read() {
     assert_eq!(results(&x, &session), expected);
 }
 
+/// A copy in a folder, found by sessions that know nothing of each other.
+#[test]
+fn a_copy_is_kept_for_other_sessions() {
+    let dir = Dir::new();
+    let (path, copies) = (counts(&dir), dir.file(""));
+    let expected = results(&matrix(&path, "X"), &off());
+    let x = matrix(&path, "X");
+    let first = ops::pack(&x, &copies, &on(2)).unwrap();
+    assert!(first.made && first.path.parent() == Some(&copies) && first.bytes > 0);
+    let again = matrix(&path, "X");
+    let session = Session { packed: Some(0), ..on(1) };
+    let found = ops::pack(&again, &copies, &session).unwrap();
+    assert_eq!(found, ops::Indexed { made: false, ..first.clone() });
+    let before = again.source().reads().decoded;
+    assert_eq!(results(&again, &session), expected);
+    // Another object of the session.
+    assert_eq!(results(&matrix(&path, "X"), &session), expected);
+    assert_eq!((again.source().reads().decoded, session.scratch.used()), (before, 0));
+    let PackedState::Kept { kept, all, path: at, trouble: None, .. } = state(again.source(), &session) else {
+        panic!()
+    };
+    assert!(kept == all && at.as_ref() == Some(&first.path));
+    let plan = ops::explain(&again, |d| d.verb.to_owned(), &session).unwrap().to_string();
+    assert!(plan.contains(&format!(" in '{}', read in a quarter of the time", first.path.display())), "{plan}");
+    // The same bytes on any number of threads but for their order, and whatever was packed before.
+    let packed = on(3);
+    ops::row_sums(&x, &packed).unwrap();
+    std::fs::remove_file(&first.path).unwrap();
+    let remade = ops::pack(&x, &copies, &packed).unwrap();
+    assert_eq!(remade, first);
+    assert_eq!((results(&x, &packed), packed.scratch.used()), (expected.clone(), 0));
+
+    // Another state of the file.
+    let other = dir.file("other.h5ad");
+    write_sparse::<i32>(&other, "X", &random_csr::<f32>(4000, 700, 90, 4), &GZIP);
+    std::fs::copy(&other, &path).unwrap();
+    let changed = matrix(&path, "X");
+    let session = on(2);
+    assert!(ops::pack(&changed, &copies, &session).unwrap().made);
+    assert_eq!(results(&changed, &session), results(&matrix(&other, "X"), &off()));
+
+    // Columns, few values, none, and layers have copies of their own.
+    let path = dir.file("more.h5ad");
+    write_sparse::<i32>(&path, "X", &to_csc(&random_csr::<f32>(4000, 700, 90, 5)), &GZIP);
+    write_sparse::<i32>(&path, "few", &random_csr::<f32>(20, 10, 3, 5), &GZIP);
+    write_sparse::<i32>(&path, "none", &random_csr::<f32>(20, 10, 0, 5), &GZIP);
+    for element in ["X", "few", "none"] {
+        let (x, session) = (matrix(&path, element), on(2));
+        assert!(ops::pack(&x, &copies, &session).unwrap().made);
+        let decoded = x.source().reads().decoded;
+        assert_eq!(results(&x, &session), results(&matrix(&path, element), &off()), "{element}");
+        assert_eq!(x.source().reads().decoded, decoded, "{element}");
+    }
+    // What can have none says so, and what cannot be written is an error.
+    let two = Array { shape: vec![2, 2], data: Data::F32(vec![1.0; 4]) };
+    let dense = LazyMatrix::new(Arc::new(MemorySource::from_array(two).unwrap()));
+    let e = ops::pack(&dense, &copies, &session).unwrap_err().to_string();
+    assert!(e.ends_with("is in memory or in several files: only a matrix in one file can be packed"), "{e}");
+    let e = ops::pack(&matrix(&other, "X"), &dir.file("nowhere"), &session).unwrap_err();
+    assert_eq!(e.class(), "io");
+}
+
+#[test]
+fn a_damaged_copy_gives_no_wrong_values() {
+    let dir = Dir::new();
+    let (path, copies) = (counts(&dir), dir.file(""));
+    let expected = results(&matrix(&path, "X"), &off());
+    let made = ops::pack(&matrix(&path, "X"), &copies, &on(2)).unwrap();
+    let whole = std::fs::read(&made.path).unwrap();
+    let last = whole.len() - 1;
+    let places =
+        [0, 1, 77, last / 3, last / 2, last - 2000, last - 100, last - 30, last - 20, last - 12, last - 3, last];
+    for at in places {
+        for cut in [false, true] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 16;
+            bytes.truncate(if cut { at } else { bytes.len() });
+            std::fs::write(&made.path, &bytes).unwrap();
+            let (x, session) = (matrix(&path, "X"), on(2));
+            ops::pack(&x, &copies, &session).unwrap();
+            assert_eq!(results(&x, &session), expected, "{at} {cut}");
+        }
+    }
+    // Damaged while it is open.
+    let (x, session) = (matrix(&path, "X"), on(2));
+    ops::pack(&x, &copies, &session).unwrap();
+    let mut bytes = std::fs::read(&made.path).unwrap();
+    bytes[last / 2] ^= 1;
+    std::fs::write(&made.path, &bytes).unwrap();
+    assert_eq!(results(&x, &session), expected);
+    let PackedState::Kept { kept, all, trouble: Some(PackedTrouble::Damaged), .. } = state(x.source(), &session) else {
+        panic!()
+    };
+    assert_eq!(kept + 1, all);
+}
+
 #[test]
 fn the_plan_says_what_is_packed() {
     let dir = Dir::new();
@@ -278,7 +374,7 @@ fn the_plan_says_what_is_packed() {
     let plan = || ops::explain(&x, |d| d.verb.to_owned(), &session).unwrap();
     let step = |verb: &str| {
         let step = plan().steps.into_iter().find(|s| s.verb == verb).unwrap();
-        (step.from(), step.bytes)
+        (step.places(), step.bytes)
     };
     let text = plan().to_string();
     assert!(text.contains("  packed   the first pass leaves its rows in a scratch file of at most "), "{text}");

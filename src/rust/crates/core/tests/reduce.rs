@@ -114,7 +114,7 @@ fn any_split_of_the_runs_gives_the_same_bits() {
         let r = Added::<7> { shape: x.shape(), factor: 0.1 };
         let session = Session::with_threads(3);
         let whole = reduce(&x, &r, &session).unwrap();
-        let n_runs = Schedule::of(&x, &r, &session).unwrap().n_runs();
+        let n_runs = Schedule::for_reducer(&x, &r, &session).unwrap().n_runs();
         assert!(n_runs > 100, "{n_runs}");
         for cuts in [vec![0, n_runs], vec![0, 1, n_runs], vec![0, 5, 5, 60, n_runs - 1, n_runs]] {
             let part = |w: &[usize]| {
@@ -191,7 +191,7 @@ fn what_does_not_belong_together_is_refused_by_name() {
     let x = in_blocks(&in_memory(&uneven(3)), SMALL);
     let session = Session::with_threads(2);
     let r = Added::<7> { shape: x.shape(), factor: 0.1 };
-    let n = Schedule::of(&x, &r, &session).unwrap().n_runs();
+    let n = Schedule::for_reducer(&x, &r, &session).unwrap().n_runs();
     let of = |x: &LazyMatrix, runs: Range<usize>| reduce_runs(x, &r, runs, &session).unwrap();
     let told = |e: Result<Partial<Added<7>>>| e.unwrap_err().to_string();
     let bytes = of(&x, 0..2).to_bytes().unwrap();

@@ -330,7 +330,8 @@ fn settings_have_domains() {
         let of = |name: &str| if name == "scratch" { given.clone() } else { Given::Nothing };
         verbs::call(&Session::default(), of).map(|call| call.packed)
     };
-    assert_eq!(packed(Given::Nothing).unwrap(), Some(0));
+    assert_eq!(packed(Given::Nothing).unwrap(), None);
+    assert_eq!(packed(Given::Whole(0)).unwrap(), Some(0));
     assert_eq!(packed(Given::Whole(1 << 33)).unwrap(), Some(1 << 33));
     assert!(packed(Given::Whole(-1)).is_err());
 }

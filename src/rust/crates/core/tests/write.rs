@@ -112,13 +112,47 @@ fn collected(x: &LazyMatrix) -> Value {
 /// Written and read back, `x` is what a pass gives in memory: exactly, format and dtype included.
 fn round_trip(name: &str, x: &LazyMatrix) {
     let dir = Scratch::new(name);
-    for (i, compression) in
-        [Compression::None, Compression::Gzip(1), Compression::Gzip(9), Compression::Lzf].into_iter().enumerate()
-    {
+    let all = [Compression::None, Compression::Gzip(1), Compression::Gzip(9), Compression::Lzf, Compression::Zstd(3)];
+    for (i, compression) in all.into_iter().enumerate() {
         let path = dir.file(&format!("{i}.h5ad"));
         let options = WriteOptions { compression, ..WriteOptions::default() };
         write_h5ad(&plan_of(x.clone()), &path, &options, &Session::with_threads(2)).unwrap();
         assert_eq!(read(&path, "X"), collected(x), "{name}, {compression:?}");
+    }
+}
+
+/// Matrices that nobody touched, compressed anew in every way; all else is copied.
+#[test]
+fn untouched_matrices_are_compressed_anew_where_it_is_asked() {
+    let (dir, session) = (Scratch::new("recompress"), Session::with_threads(3));
+    let path = dir.file("from.h5ad");
+    write_h5ad(&full_plan(), &path, &gzip(), &session).unwrap();
+    let from = Store::open(&path).unwrap();
+    let tree = element::tree(&from).unwrap();
+    let mut plan = H5adPlan::new(Some(Part::copy(&from, "X")), Part::copy(&from, "obs"), Part::copy(&from, "var"));
+    for (slot, parts) in [("layers", &mut plan.layers), ("obsm", &mut plan.obsm), ("uns", &mut plan.uns)] {
+        let entries = tree.slots.iter().filter(|s| s.0 == slot).flat_map(|s| &s.1);
+        parts.extend(entries.map(|(key, path)| (key.clone(), Part::copy(&from, path.clone()))));
+    }
+    let filters = |path: &Path, array: &str| {
+        let file = hdf5::File::open(path).unwrap();
+        format!("{:?}", file.dataset(array).unwrap().filters())
+    };
+    let sparse = if from.exists("X/data") { "X/data" } else { "X" };
+    let before = filters(&path, sparse);
+    for compression in [Compression::None, Compression::Gzip(9), Compression::Lzf, Compression::Zstd(19)] {
+        for recompress in [false, true] {
+            let to = dir.file("to.h5ad");
+            let options = WriteOptions { compression, recompress, ..WriteOptions::default() };
+            write_h5ad(&plan, &to, &options, &session).unwrap();
+            assert_eq!(filters(&to, sparse) != before, recompress, "{compression:?}");
+            let written = Store::open(&to).unwrap();
+            let elements = tree.slots.iter().filter(|s| ["layers", "obsm", "uns"].contains(&s.0)).flat_map(|s| &s.1);
+            for element in elements.map(|(_, path)| path.as_str()).chain(["X", "obs", "var"]) {
+                let values = [&from, &written].map(|store| format!("{:?}", element::read(store, element).ok()));
+                assert!(values[0] == values[1], "{element}, {compression:?}");
+            }
+        }
     }
 }
 

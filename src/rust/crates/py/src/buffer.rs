@@ -1,7 +1,7 @@
 //! Numeric buffers that numpy reads through `__array_interface__`, without a copy.
 
 use crate::errors::to_py_err;
-use anndataoom_core::element::{DType, Data};
+use anndataoom_core::element::{DType, Data, Number};
 use anndataoom_core::{memory, with_data, Result};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -71,11 +71,12 @@ pub(crate) fn copied<T: Copy>(values: &[T]) -> PyResult<Vec<T>> {
     made(memory::copied(values, ARRAY))
 }
 
-/// Copies a C-contiguous numpy array in native byte order. Returns its shape and values.
+/// Returns shape, dtype, address and number of values of a C-contiguous numpy array in native byte
+/// order.
 ///
 /// # Errors
 /// `TypeError` for any other array, and for a dtype without encoding.
-pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
+fn described(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, DType, usize, usize)> {
     let interface = x.getattr("__array_interface__")?;
     let item = |k: &str| interface.get_item(k);
     let shape: Vec<usize> = item("shape")?.extract()?;
@@ -90,6 +91,32 @@ pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
     let Some(dtype) = DType::all().into_iter().find(|&d| typestr(d) == dtype) else {
         return Err(PyTypeError::new_err(format!("arrays of type {dtype} have no encoding")));
     };
+    Ok((shape, dtype, address, n))
+}
+
+/// Borrows the values of a C-contiguous array. Returns its shape too; `None` for another type.
+///
+/// # Safety
+/// The array must stay alive for `'a`, and nobody may write to it meanwhile.
+///
+/// # Errors
+/// The errors of [`array`].
+pub(crate) unsafe fn in_place<'a, T: Number>(x: &Bound<'_, PyAny>) -> PyResult<Option<(Vec<usize>, &'a [T])>> {
+    let (shape, dtype, address, n) = described(x)?;
+    if dtype != T::DTYPE || !address.is_multiple_of(align_of::<T>()) {
+        return Ok(None);
+    }
+    // SAFETY: the caller keeps the array, which numpy says has this many values of this type here.
+    let values = if n == 0 { &[] } else { unsafe { std::slice::from_raw_parts(address as *const T, n) } };
+    Ok(Some((shape, values)))
+}
+
+/// Copies a C-contiguous numpy array in native byte order. Returns its shape and values.
+///
+/// # Errors
+/// `TypeError` for any other array, and for a dtype without encoding.
+pub(crate) fn array(x: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, Data)> {
+    let (shape, dtype, address, n) = described(x)?;
     let bytes = n * dtype.size();
     let bytes = if bytes == 0 {
         &[]

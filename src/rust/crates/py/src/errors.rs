@@ -5,6 +5,7 @@ use anndataoom_core::given::Syntax;
 use anndataoom_core::Error;
 use pyo3::exceptions::*;
 use pyo3::prelude::*;
+use std::io::ErrorKind;
 
 /// Converts `error` to the exception that a Python user expects; the message names file and
 /// element.
@@ -12,18 +13,8 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
     let text = printable(&error.in_syntax(&Syntax::PYTHON)).into_owned();
     match &error {
         Error::External { .. } => PyPermissionError::new_err(text),
-        // On a full disk a file that is to be made does not exist either, so that the action or the
-        // message has to tell.
-        Error::Io { path, action, message }
-            if path.path().is_some_and(|path| !path.exists())
-                && (action.starts_with("open") || message.contains("(os error 2)")) =>
-        {
-            PyFileNotFoundError::new_err(text)
-        }
-        Error::Io { path, message, .. } if path.is_url() && message.starts_with("not found") => {
-            PyFileNotFoundError::new_err(text)
-        }
-        Error::Io { message, .. } if message.contains("ermission denied") => PyPermissionError::new_err(text),
+        Error::Io { kind: ErrorKind::NotFound, .. } => PyFileNotFoundError::new_err(text),
+        Error::Io { kind: ErrorKind::PermissionDenied, .. } => PyPermissionError::new_err(text),
         Error::Io { .. } | Error::Scratch { .. } | Error::File { .. } => PyOSError::new_err(text),
         Error::Missing { .. } | Error::Name { .. } => PyKeyError::new_err(text),
         // scanpy raises an IndexError for it.

@@ -46,6 +46,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(text::read_10x_mtx, m)?,
         wrap_pyfunction!(text::read_text, m)?,
         wrap_pyfunction!(text::content, m)?,
+        wrap_pyfunction!(text::collection, m)?,
         wrap_pyfunction!(store::place, m)?,
         wrap_pyfunction!(text::prefixes, m)?,
     ] {

@@ -46,6 +46,12 @@ pub(crate) fn content(py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
     }
 }
 
+/// Returns the names of the parts of a collection; none where the path is no collection.
+#[pyfunction]
+pub(crate) fn collection(py: Python<'_>, path: PathBuf) -> PyResult<Vec<String>> {
+    py.detach(|| quick(|| text::collection(&path)))
+}
+
 /// Returns the file name prefixes of the matrices in a folder that has several; empty for a single
 /// matrix.
 #[pyfunction]

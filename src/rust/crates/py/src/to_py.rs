@@ -2,9 +2,11 @@
 
 use crate::buffer::Buffer;
 use crate::errors::to_py_err;
+use crate::run::run;
 use anndataoom_core::element::{Array, Data, NaValue, Scalar, SparseFormat, Strings, Value};
-use anndataoom_core::memory;
+use anndataoom_core::graph::Kept;
 use anndataoom_core::patch::Patch;
+use anndataoom_core::{memory, Session};
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyDict, PyList, PyTuple};
@@ -95,13 +97,67 @@ pub(crate) fn to_py<'py>(py: Python<'py>, value: Value) -> Object<'py> {
     }
 }
 
+/// A value that the core keeps until it is touched (`InCore` in `_on_disk.py`).
+#[pyclass(frozen)]
+pub(crate) struct KeptValue(pub(crate) Kept);
+
+#[pymethods]
+impl KeptValue {
+    /// Returns the number of cells, and of dimensions or cells.
+    #[getter]
+    fn shape(&self) -> Vec<usize> {
+        self.0.shape().to_vec()
+    }
+
+    /// Tells whether the value is a graph.
+    #[getter]
+    fn is_graph(&self) -> bool {
+        self.0.is_graph()
+    }
+
+    /// Reads the value as `_convert.from_core()` takes it.
+    fn read<'py>(&self, py: Python<'py>) -> Object<'py> {
+        let kept = self.0.clone();
+        to_py(py, run(py, move |session| kept.read(session))?)
+    }
+}
+
+/// The values that a verb adds, and those of them that the core keeps, by slot and key.
+pub(crate) struct Made {
+    patch: Patch,
+    kept: Vec<(&'static str, String, Kept)>,
+}
+
+/// Moves the large embeddings and graphs of a patch to scratch files.
+pub(crate) fn keep(patch: Patch, session: &Session) -> anndataoom_core::Result<Made> {
+    let mut kept = Vec::new();
+    let mut stays = |slot, items: Vec<(String, Value)>| {
+        let mut left = Vec::new();
+        for (key, value) in items {
+            match Kept::new(value, session)? {
+                Ok(value) => kept.push((slot, key, value)),
+                Err(value) => left.push((key, value)),
+            }
+        }
+        Ok::<_, anndataoom_core::Error>(left)
+    };
+    let (obsm, obsp) = (stays("obsm", patch.obsm)?, stays("obsp", patch.obsp)?);
+    Ok(Made { patch: Patch { obsm, obsp, ..patch }, kept })
+}
+
 /// Returns the elements that a verb adds, by slot.
-pub(crate) fn patch<'py>(py: Python<'py>, p: Patch) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn patch<'py>(py: Python<'py>, made: Made) -> PyResult<Bound<'py, PyDict>> {
+    let Made { patch: p, kept } = made;
     let d = PyDict::new(py);
     for (slot, values) in
         [("obs", p.obs), ("var", p.var), ("obsm", p.obsm), ("varm", p.varm), ("obsp", p.obsp), ("uns", p.uns)]
     {
-        d.set_item(slot, items(py, values)?)?;
+        let list = items(py, values)?;
+        for (_, key, value) in kept.iter().filter(|(of, ..)| *of == slot) {
+            let value = Bound::new(py, KeptValue(value.clone()))?;
+            list.call_method1("append", ((key, ("kept", value)),))?;
+        }
+        d.set_item(slot, list)?;
     }
     Ok(d)
 }

@@ -1,17 +1,18 @@
 //! Passes calls from Python to the table of verbs: checks arguments, decodes inputs and returns the
 //! outcome.
 
-use crate::buffer::{array, bools, f64s, i32s};
+use crate::buffer::{array, bools, f64s, i32s, in_place, u64s};
 use crate::errors::to_py_err;
 use crate::from_py::{from_py, strings};
 use crate::given::{given, to_object};
 use crate::matrix::{in_memory, Matrix};
 use crate::run::run;
-use crate::to_py::{buffer, items, patch};
+use crate::to_py::{buffer, items, keep, patch, KeptValue};
 use anndataoom_core::given::Given;
+use anndataoom_core::graph::{shared_links, SharedLinks};
 use anndataoom_core::verbs::{self, Args, Call, Column, Face, Groups, Input, Param, Preset, Verb};
 use anndataoom_core::{ops, Error};
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -63,13 +64,18 @@ impl Checked {
     /// dict of `matrix`, `patch`, `keep` and `take` (each None or a pair: whether it is about
     /// cells, and a mask or positions), `values` and `notes`.
     fn run<'py>(&self, py: Python<'py>, inputs: HashMap<String, Object<'py>>) -> PyResult<Bound<'py, PyDict>> {
-        let inputs: HashMap<String, Input<'static>> =
-            inputs.into_iter().map(|(name, x)| Ok((name.clone(), input(&name, &x)?))).collect::<PyResult<_>>()?;
+        // Arrays stay alive, and where they lie, until the verb has ended.
+        let inputs: HashMap<String, Input<'_>> =
+            inputs.iter().map(|(name, x)| Ok((name.clone(), input(name, x)?))).collect::<PyResult<_>>()?;
         let call = Call::new(self.args.clone(), inputs);
-        let found = run(py, |session| self.verb.run(call, session))?;
+        let (found, made) = run(py, |session| {
+            let mut found = self.verb.run(call, session)?;
+            let made = keep(std::mem::take(&mut found.patch), session)?;
+            Ok((found, made))
+        })?;
         let out = PyDict::new(py);
         out.set_item("matrix", found.matrix.map(Matrix))?;
-        out.set_item("patch", patch(py, found.patch)?)?;
+        out.set_item("patch", patch(py, made)?)?;
         let keep = found.keep.map(|(cells, mask)| Ok::<_, PyErr>((cells, buffer(py, mask)?))).transpose()?;
         out.set_item("keep", keep)?;
         let take = found.take.map(|(cells, at)| Ok::<_, PyErr>((cells, buffer(py, at)?))).transpose()?;
@@ -80,15 +86,19 @@ impl Checked {
     }
 }
 
-/// Converts a tagged tuple to an input.
-fn input(name: &str, x: &Object<'_>) -> PyResult<Input<'static>> {
+/// Converts a tagged tuple to an input, which borrows large arrays.
+fn input<'a>(name: &str, x: &'a Object<'_>) -> PyResult<Input<'a>> {
     let t = x.cast::<PyTuple>()?;
     let at = |i: usize| t.get_item(i);
     let pairs = |i: usize| -> PyResult<Vec<(String, Object<'_>)>> { at(i)?.extract() };
     Ok(match at(0)?.extract::<String>()?.as_str() {
         "matrix" => Input::Matrix(at(1)?.cast::<Matrix>()?.get().0.clone()),
-        "graph" => Input::Graph(from_py(&at(1)?)?),
-        "points" => Input::Points(points(&at(1)?, name)?.into()),
+        "kept" => Input::Kept(at(1)?.cast::<KeptValue>()?.get().0.clone()),
+        "graph" => match links(t)? {
+            Some(links) => Input::Links(links),
+            None => Input::Graph(from_py(&at(1)?)?),
+        },
+        "points" => Input::Points(points(t, name)?),
         "groups" => Input::Groups(Groups { codes: i32s(&at(1)?)?, names: at(2)?.extract()? }),
         "factors" => {
             let columns: Vec<(String, Object<'_>, Vec<String>)> = at(1)?.extract()?;
@@ -118,12 +128,39 @@ fn input(name: &str, x: &Object<'_>) -> PyResult<Input<'static>> {
     })
 }
 
-/// Converts a 2-D numeric array to f32 rows.
-fn points(x: &Object<'_>, name: &str) -> PyResult<Array2<f32>> {
-    let (shape, data) = array(x)?;
-    let (n, d) = (shape.first().copied().unwrap_or(0), shape.get(1).copied().unwrap_or(0));
-    Array2::from_shape_vec((n, d), data.into_f32().map_err(to_py_err)?)
-        .map_err(|e| to_py_err(Error::shape(name, "a matrix", e)))
+/// Returns the 2-D numeric array of the tuple ("points", array) as f32 rows.
+fn points<'a>(t: &'a Bound<'_, PyTuple>, name: &str) -> PyResult<CowArray<'a, f32, Ix2>> {
+    let x = t.get_borrowed_item(1)?;
+    let refused = |e| to_py_err(Error::shape(name, "a matrix", e));
+    let extents = |shape: &[usize]| (shape.first().copied().unwrap_or(0), shape.get(1).copied().unwrap_or(0));
+    // SAFETY: the tuple, which outlives the verb, holds the array.
+    if let Some((shape, values)) = unsafe { in_place::<f32>(&x)? } {
+        return Ok(ArrayView2::from_shape(extents(&shape), values).map_err(refused)?.into());
+    }
+    let (shape, data) = array(&x)?;
+    let values = data.into_f32().map_err(to_py_err)?;
+    Ok(Array2::from_shape_vec(extents(&shape), values).map_err(refused)?.into())
+}
+
+/// Borrows the matrix of the tuple ("graph", ("sparse", ...)), if it is of the kind the core works on.
+fn links<'a>(t: &'a Bound<'_, PyTuple>) -> PyResult<Option<SharedLinks<'a>>> {
+    let x = t.get_borrowed_item(1)?;
+    let x = x.cast::<PyTuple>()?;
+    let (tag, at) = (x.get_item(0)?.extract::<String>()?, |i: usize| x.get_item(i));
+    if tag != "sparse" || at(1)?.extract::<String>()? != "csr" {
+        return Ok(None);
+    }
+    let (rows, columns): (usize, usize) = at(2)?.extract()?;
+    // SAFETY: the tuple, which outlives the verb, holds the array.
+    let indices = unsafe { in_place::<u32>(&at(4)?)? };
+    // SAFETY: as above.
+    let data = unsafe { in_place::<f32>(&at(5)?)? };
+    let (Some((_, indices)), Some((_, data)), true) = (indices, data, rows == columns) else { return Ok(None) };
+    let starts = u64s(&at(3)?)?;
+    if starts.len() != rows + 1 {
+        return Ok(None);
+    }
+    Ok(shared_links(starts.into_iter().map(|p| p as usize).collect(), indices, data))
 }
 
 /// Returns the parameters that Python has: name, kind of default ("required", "object" or "value"),
@@ -195,6 +232,7 @@ fn aggregate(
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Checked>()?;
+    m.add_class::<KeptValue>()?;
     m.add_function(wrap_pyfunction!(check, m)?)?;
     m.add_function(wrap_pyfunction!(check_setting, m)?)?;
     m.add_function(wrap_pyfunction!(check_function, m)?)?;

@@ -7,10 +7,10 @@ use crate::matrix::Matrix;
 use crate::run::run;
 use crate::store::File;
 use anndataoom_core::store::ZarrFormat;
+use anndataoom_core::text;
 use anndataoom_core::write::{
     self, Compression, Conversion, Frame, H5adPlan, Part, RawPlan, SaveOptions, WriteOptions,
 };
-use anndataoom_core::{text, Error};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -77,7 +77,7 @@ fn plan(d: &Bound<'_, PyDict>) -> PyResult<H5adPlan> {
 }
 
 #[pyfunction]
-#[pyo3(signature = (plan_, path, *, compression, level, as_dense, as_csr, as_csc))]
+#[pyo3(signature = (plan_, path, *, compression, level, as_dense, as_csr, as_csc, recompress))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn write_h5ad(
     py: Python<'_>,
@@ -88,15 +88,18 @@ pub(crate) fn write_h5ad(
     as_dense: Vec<String>,
     as_csr: Vec<String>,
     as_csc: Vec<String>,
+    recompress: bool,
 ) -> PyResult<()> {
     let plan = plan(plan_)?;
     let compression = compression_of(compression, level)?;
-    let options = WriteOptions { compression, as_dense, as_csr, as_csc, chunk: None };
+    let options = WriteOptions { compression, recompress, as_dense, as_csr, as_csc, chunk: None };
     run(py, |session| write::write_h5ad(&plan, &path, &options, session))
 }
 
 #[pyfunction]
-#[pyo3(signature = (plan_, path, *, zarr_format, shards, consolidate, chunks, compression, level, as_dense, as_csr, as_csc))]
+#[pyo3(signature = (
+    plan_, path, *, zarr_format, shards, consolidate, chunks, compression, level, as_dense, as_csr, as_csc, recompress
+))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn write_zarr(
     py: Python<'_>,
@@ -111,11 +114,12 @@ pub(crate) fn write_zarr(
     as_dense: Vec<String>,
     as_csr: Vec<String>,
     as_csc: Vec<String>,
+    recompress: bool,
 ) -> PyResult<()> {
     let plan = plan(plan_)?;
     let compression = Compression::for_zarr(compression, level).map_err(to_py_err)?;
     let format = format_of(zarr_format, shards, consolidate, compression);
-    let options = WriteOptions { compression, as_dense, as_csr, as_csc, chunk: chunks };
+    let options = WriteOptions { compression, recompress, as_dense, as_csr, as_csc, chunk: chunks };
     run(py, |session| write::write_zarr(&plan, &path, format, &options, session))
 }
 
@@ -172,18 +176,7 @@ pub(crate) fn write_10x_mtx(py: Python<'_>, plan_: &Bound<'_, PyDict>, path: Pat
 }
 
 fn compression_of(compression: Option<&str>, level: Option<u8>) -> PyResult<Compression> {
-    match (compression, level) {
-        (None, _) => Ok(Compression::None),
-        (Some("lzf"), _) => Ok(Compression::Lzf),
-        (Some("gzip"), level) if level.is_none_or(|l| l <= 9) => Ok(Compression::Gzip(level.unwrap_or(4))),
-        (Some("gzip"), level) => {
-            let found = format!("{level:?}");
-            Err(to_py_err(Error::parameter("compression_opts", "a level from 0 to 9", found)))
-        }
-        (Some(other), _) => {
-            Err(to_py_err(Error::parameter("compression", "None, 'gzip' or 'lzf'", format!("'{other}'"))))
-        }
-    }
+    Compression::for_hdf5(compression.unwrap_or("none"), level).map_err(to_py_err)
 }
 
 type SavedLists = (File, Vec<String>, Vec<String>, Vec<String>);

@@ -39,6 +39,9 @@ pub(crate) fn from_r(x: &Robj, name: &str, place: Place) -> Result<Value> {
     if x.rtype() == Rtype::S4 {
         return Ok(Value::Sparse(sparse(x, name)?));
     }
+    if x.inherits("anndataoom_graph") {
+        return Ok(Value::Sparse(graph(x, name)?));
+    }
     if x.inherits("anndataoom_float32") {
         return Ok(Value::Array(float32(x, name)?));
     }
@@ -104,6 +107,41 @@ pub(crate) fn float32_in_place(x: &Robj) -> Option<(&[f32], usize, usize)> {
 pub(crate) fn float32(x: &Robj, name: &str) -> Result<Array> {
     let (values, n, k) = float32_in_place(x).ok_or_else(|| unknown(name, "an anndataoom_float32 without its bits"))?;
     Ok(Array { shape: vec![n, k], data: Data::F32(memory::copied(values, VALUES)?) })
+}
+
+/// Returns offsets, columns and values of R's `anndataoom_graph`, the latter two borrowed; `None` for
+/// any other object.
+pub(crate) fn graph_in_place(x: &Robj) -> Result<Option<(Vec<usize>, &[u32], &[f32])>> {
+    if !x.inherits("anndataoom_graph") {
+        return Ok(None);
+    }
+    let Some(list) = x.as_list() else { return Ok(None) };
+    let part = |name: &str| list.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+    let (Some(starts), Some(columns), Some(bits)) = (part("starts"), part("columns"), part("bits")) else {
+        return Ok(None);
+    };
+    let starts = starts.as_real_slice().unwrap_or_default().iter().map(|&p| p as usize);
+    let starts = memory::collected(starts, VALUES)?;
+    let place = |part: &Robj| {
+        let values = part.as_integer_slice().unwrap_or_default();
+        // SAFETY: the parts belong to `x`: nobody takes them out of the list while Rust has it.
+        unsafe { std::slice::from_raw_parts(values.as_ptr(), values.len()) }
+    };
+    Ok(Some((starts, bytemuck::cast_slice(place(&columns)), bytemuck::cast_slice(place(&bits)))))
+}
+
+/// Copies the matrix of R's `anndataoom_graph`.
+pub(crate) fn graph(x: &Robj, name: &str) -> Result<Sparse> {
+    let parts = graph_in_place(x)?.ok_or_else(|| unknown(name, "an anndataoom_graph without its parts"))?;
+    let (starts, columns, values) = parts;
+    let n = starts.len().saturating_sub(1);
+    Ok(Sparse {
+        format: SparseFormat::Csr,
+        shape: (n, n),
+        indptr: memory::collected(starts.iter().map(|&p| p as u64), VALUES)?,
+        indices: memory::copied(columns, VALUES)?,
+        data: Data::F32(memory::copied(values, VALUES)?),
+    })
 }
 
 fn extents(x: &Robj) -> Option<Vec<usize>> {

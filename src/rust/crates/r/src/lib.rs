@@ -1,6 +1,6 @@
 //! The R face: it converts between R and the core, and does nothing else.
 //!
-//! Every function takes one named list and returns one list, through [`reply`]; R's `rs_call()`
+//! Every function takes one named list and returns one list, through `reply`; R's `rs_call()`
 //! calls them.
 #![warn(unreachable_pub)]
 #![allow(missing_docs)] // extendr_module! makes public functions

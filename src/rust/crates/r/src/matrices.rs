@@ -5,7 +5,7 @@ use crate::from_r;
 use crate::handles::MatrixHandle;
 use crate::reply::{reply, Notes};
 use crate::run::run;
-use crate::to_r::{by_columns, list_of, to_r, transposed_to_r};
+use crate::to_r::{by_columns, list_of, sparse, to_r, transposed_to_r, turned_over};
 use crate::vector::raws;
 use anndataoom_core::chain::{Along, Description, Fill, Member, Parameter, Stacked, MISSING};
 use anndataoom_core::element::{DType, Value};
@@ -164,13 +164,15 @@ fn rs_matrix_collect(args: Robj) -> Robj {
             if transposed {
                 Ok(value)
             } else {
-                by_columns(value, &session.monitor)
+                session.install(|| by_columns(value, &session.monitor))
             }
         })?;
-        if transposed {
-            transposed_to_r(value, "X", notes)
-        } else {
-            to_r(&value, "X", notes)
+        let threads = a.session()?.threads;
+        match (value, transposed) {
+            (Value::Sparse(s), false) => sparse(&s, "X", threads),
+            (Value::Sparse(s), true) => sparse(&turned_over(s), "X", threads),
+            (value, true) => transposed_to_r(value, "X", notes),
+            (value, false) => to_r(&value, "X", notes),
         }
     })
 }
@@ -201,7 +203,7 @@ fn rs_explain(args: Robj) -> Robj {
         for step in &mut plan.steps {
             step.verb = r_verb(&step.verb);
         }
-        let over: Vec<String> = plan.steps.iter().map(ops::Step::from).collect();
+        let over: Vec<String> = plan.steps.iter().map(ops::Step::places).collect();
         let names = ["text", "verb", "passes", "over", "columns", "bytes"];
         let values: Vec<Robj> = vec![
             plan.to_string().into(),
@@ -221,10 +223,23 @@ fn rs_explain(args: Robj) -> Robj {
 fn rs_index_columns(args: Robj) -> Robj {
     reply(args, |a, _| {
         let (x, dir) = (a.matrix("matrix")?, a.str("dir")?.to_owned());
-        let found = run(a, |session| ops::index_columns(&x, dir.as_ref(), session))?;
-        let path: Robj = found.path.to_string_lossy().as_ref().into();
-        list_of(["path", "bytes", "made"].into_iter(), vec![path, (found.bytes as f64).into(), found.made.into()])
+        copy_in_use(run(a, |session| ops::index_columns(&x, dir.as_ref(), session))?)
     })
+}
+
+/// Reads packed rows from a copy in a folder from now on; arguments `matrix`, `dir`.
+#[extendr]
+fn rs_pack(args: Robj) -> Robj {
+    reply(args, |a, _| {
+        let (x, dir) = (a.matrix("matrix")?, a.str("dir")?.to_owned());
+        copy_in_use(run(a, |session| ops::pack(&x, dir.as_ref(), session))?)
+    })
+}
+
+/// Converts a file in use to `list(path, bytes, made)`.
+fn copy_in_use(found: ops::Indexed) -> Result<Robj> {
+    let path: Robj = found.path.to_string_lossy().as_ref().into();
+    list_of(["path", "bytes", "made"].into_iter(), vec![path, (found.bytes as f64).into(), found.made.into()])
 }
 
 /// Converts an R object to the core's value and back, for tests; arguments `x`, `column` (whether
@@ -265,5 +280,6 @@ extendr_module! {
     fn rs_matrix_collect;
     fn rs_explain;
     fn rs_index_columns;
+    fn rs_pack;
     fn rs_echo;
 }

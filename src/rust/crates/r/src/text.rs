@@ -48,6 +48,12 @@ fn rs_content(args: Robj) -> Robj {
     })
 }
 
+/// Returns the names of the parts of a collection; argument `path`.
+#[extendr]
+fn rs_collection(args: Robj) -> Robj {
+    reply(args, |a, _| Ok(text::collection(a.str("path")?)?.into()))
+}
+
 /// Returns the prefixes of the files of several matrices in a folder, none when no prefix is
 /// needed; argument `path`.
 #[extendr]
@@ -60,5 +66,6 @@ extendr_module! {
     fn rs_read_10x_mtx;
     fn rs_read_text;
     fn rs_content;
+    fn rs_collection;
     fn rs_prefixes;
 }

@@ -1,7 +1,7 @@
 //! Conversion of values of the core to R objects. Only this module and `from_r` know both.
 
 use crate::reply::{clean, r_error, Notes};
-use crate::vector::{doubles, integers, logicals, texts};
+use crate::vector::{doubles, doubles_from, integers, integers_from, logicals, texts};
 use anndataoom_core::dtype::Number;
 use anndataoom_core::element::{
     Array, Categorical, DType, Data, DataFrame, Nullable, Scalar, Sparse, SparseFormat, Strings as Text, Value,
@@ -31,7 +31,7 @@ pub(crate) fn to_r(value: &Value, name: &str, notes: &Notes) -> Result<Robj> {
         Value::Strings { shape, data } => strings(shape, data, name)?,
         Value::Categorical(c) => factor(c, name)?,
         Value::Nullable(n) => nullable(n, name, notes)?,
-        Value::Sparse(s) => sparse(s, name)?,
+        Value::Sparse(s) => sparse(s, name, 1)?,
         Value::DataFrame(d) => data_frame(d, name, notes)?,
         Value::Dict(items) => named_list(items, name, notes)?,
         Value::RecArray(fields) => rec_array(fields, name, notes)?,
@@ -64,19 +64,22 @@ fn awkward_buffers(buffers: &[(String, Value)], name: &str, notes: &Notes) -> Re
 /// The errors of [`to_r`].
 pub(crate) fn transposed_to_r(value: Value, name: &str, notes: &Notes) -> Result<Robj> {
     match value {
-        Value::Sparse(s) => {
-            let format = match s.format {
-                SparseFormat::Csr => SparseFormat::Csc,
-                SparseFormat::Csc => SparseFormat::Csr,
-            };
-            sparse(&Sparse { format, shape: (s.shape.1, s.shape.0), ..s }, name)
-        }
+        Value::Sparse(s) => sparse(&turned_over(s), name, 1),
         Value::Array(Array { shape, data: values }) => match *shape {
             [n, m] => with_dim(data(&values, name, notes)?, &[m, n]),
             _ => Err(Error::shape(format!("'{name}'"), "2 dimensions", shape.len())),
         },
         other => Err(Error::shape(format!("'{name}'"), "a matrix", other.encoding())),
     }
+}
+
+/// Returns the transpose of a sparse matrix, without moving a value.
+pub(crate) fn turned_over(s: Sparse) -> Sparse {
+    let format = match s.format {
+        SparseFormat::Csr => SparseFormat::Csc,
+        SparseFormat::Csc => SparseFormat::Csr,
+    };
+    Sparse { format, shape: (s.shape.1, s.shape.0), ..s }
 }
 
 /// Converts named values to `list(name = value, ...)`.
@@ -101,6 +104,27 @@ pub(crate) fn float32(bits: Robj, n: usize, k: usize) -> Result<Robj> {
     Ok(out)
 }
 
+/// Converts a square matrix to R's `anndataoom_graph`: compressed rows, float32 as their bits. Each
+/// part is dropped once R has it.
+fn graph(s: Sparse, name: &str) -> Result<Robj> {
+    let Sparse { shape, indptr, indices, data, .. } = s;
+    let Data::F32(values) = data else { return Err(Error::Internal("a graph of other numbers".to_owned())) };
+    let n = dimension(shape.0)?;
+    let starts = doubles(name, indptr.iter().map(|&p| p as f64))?;
+    drop(indptr);
+    let columns = integers(name, indices.iter().map(|&j| j as i32))?;
+    drop(indices);
+    let bits = integers(name, values.iter().map(|x| x.to_bits() as i32))?;
+    let mut out: Robj = list!(n = n, starts = starts, columns = columns, bits = bits).into();
+    out.set_class(["anndataoom_graph"]).map_err(r_error)?;
+    Ok(out)
+}
+
+/// Tells whether R keeps a matrix as the core made it.
+fn is_graph(s: &Sparse) -> bool {
+    s.format == SparseFormat::Csr && s.shape.0 == s.shape.1 && s.data.dtype() == DType::F32
+}
+
 /// Converts the sparse matrices of a value to compressed columns, as R has them. With a million
 /// cells that takes seconds, so it belongs into work that Ctrl-C stops, before [`to_r`].
 ///
@@ -118,12 +142,17 @@ fn all_by_columns(items: Vec<(String, Value)>, monitor: &Monitor) -> Result<Vec<
     items.into_iter().map(|(key, value)| Ok((key, by_columns(value, monitor)?))).collect()
 }
 
-/// Converts the sparse matrices of a verb's results like [`by_columns`].
+/// Converts the sparse matrices of a verb's results that R keeps as columns like [`by_columns`].
 ///
 /// # Errors
 /// The errors of [`by_columns`].
 pub(crate) fn patch_by_columns(patch: Patch, monitor: &Monitor) -> Result<Patch> {
-    Ok(Patch { obsp: all_by_columns(patch.obsp, monitor)?, uns: all_by_columns(patch.uns, monitor)?, ..patch })
+    let turned = |(key, value)| match value {
+        Value::Sparse(s) if is_graph(&s) => Ok((key, Value::Sparse(s))),
+        other => Ok((key, by_columns(other, monitor)?)),
+    };
+    let obsp = patch.obsp.into_iter().map(turned).collect::<Result<_>>()?;
+    Ok(Patch { obsp, uns: all_by_columns(patch.uns, monitor)?, ..patch })
 }
 
 /// Converts a verb's results to lists by slot. Each value is dropped once R has it: graphs of a
@@ -142,6 +171,7 @@ pub(crate) fn patch_to_r(patch: Patch, notes: &Notes) -> Result<Robj> {
                     let bits = integers(&name, v.iter().map(|x| x.to_bits() as i32))?;
                     float32(bits, shape[0], shape[1])
                 }
+                Value::Sparse(s) if slot == "obsp" && is_graph(&s) => graph(s, &name),
                 other => to_r(&other, &format!("{slot}/{name}"), notes),
             })
             .collect();
@@ -328,8 +358,9 @@ fn nullable(n: &Nullable, name: &str, notes: &Notes) -> Result<Robj> {
     })
 }
 
-/// Converts to a `dgCMatrix`, or to an `lgCMatrix` for bool, whose slots are set directly.
-pub(crate) fn sparse(s: &Sparse, name: &str) -> Result<Robj> {
+/// Converts to a `dgCMatrix`, or to an `lgCMatrix` for bool, whose slots are set directly, on
+/// `threads` threads.
+pub(crate) fn sparse(s: &Sparse, name: &str, threads: usize) -> Result<Robj> {
     if s.data.len() >= i32::MAX as usize {
         return Err(Error::Memory {
             what: format!("'{name}' as a dgCMatrix"),
@@ -355,12 +386,12 @@ pub(crate) fn sparse(s: &Sparse, name: &str) -> Result<Robj> {
     let mut set = |slot: &str, value: Robj| out.set_slot(slot, value).map(|_| ()).map_err(r_error);
     // Written into R's memory without copies: the graph of a million cells is 300 MB.
     set("p", integers(name, s.indptr.iter().map(|&p| p as i32))?)?;
-    set("i", integers(name, s.indices.iter().map(|&i| i as i32))?)?;
+    set("i", integers_from(name, &s.indices, |i| i as i32, threads)?)?;
     set(
         "x",
         match &s.data {
             Data::Bool(v) => logicals(name, v.iter().map(|&b| Rbool::from(b)))?,
-            d => anndataoom_core::with_data!(d, v => doubles_of(v, name))?,
+            d => anndataoom_core::with_data!(d, v => doubles_from(name, v, |x| x.to_f64(), threads))?,
         },
     )?;
     set("Dim", vec![dimension(s.shape.0)?, dimension(s.shape.1)?].into())?;

@@ -7,6 +7,7 @@ use anndataoom_core::{memory, Error, Result};
 use extendr_api::prelude::*;
 use extendr_api::{AsTypedSlice, GetSexp, SEXP};
 use std::ffi::c_void;
+use std::sync::{Mutex, PoisonError};
 
 /// Size in bytes from which on a vector is large.
 const LARGE: usize = 1 << 16;
@@ -132,23 +133,79 @@ vectors! {
     raws: RAWS, u8;
 }
 
+/// Writes `of` each value of `from`, on `threads` threads.
+fn write_all<S: Copy + Sync, T: Send>(to: &mut [T], from: &[S], of: impl Fn(S) -> T + Sync, threads: usize) {
+    const PART: usize = 1 << 20;
+    memory::large_pages(to);
+    let parts = Mutex::new(to.chunks_mut(PART).zip(from.chunks(PART)));
+    let work = || loop {
+        let next = parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let Some((to, from)) = next else { break };
+        to.iter_mut().zip(from).for_each(|(to, &x)| *to = of(x));
+    };
+    std::thread::scope(|scope| {
+        // As many as the system starts: this one works too.
+        for _ in 1..threads.min(from.len().div_ceil(PART)) {
+            if std::thread::Builder::new().spawn_scoped(scope, &work).is_err() {
+                break;
+            }
+        }
+        work();
+    });
+}
+
+macro_rules! vectors_from {
+    ($($(#[$doc:meta])* $function:ident: $kind:ident, $value:ty;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// [`Error::OutOfMemory`].
+        pub(crate) fn $function<S: Copy + Sync>(
+            name: &str,
+            from: &[S],
+            of: impl Fn(S) -> $value + Sync,
+            threads: usize,
+        ) -> Result<Robj> {
+            let mut out = allocate($kind, from.len(), size_of::<$value>().saturating_mul(from.len()), name)?;
+            let to: Option<&mut [$value]> = out.as_typed_slice_mut();
+            write_all(to.ok_or_else(|| Error::Internal("a vector of another kind".to_owned()))?, from, of, threads);
+            Ok(out)
+        }
+    )*};
+}
+vectors_from! {
+    /// Makes a vector of integers from values, on several threads.
+    integers_from: INTEGERS, i32;
+    /// Makes a vector of doubles from values, on several threads.
+    doubles_from: DOUBLES, f64;
+}
+
 /// Makes a vector of the first `n` strings of `values`, which may be called twice; `None` is NA.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`].
+/// [`Error::OutOfMemory`]; [`Error::Shape`] for a string of 2^31 bytes or more, which R cannot hold.
 pub(crate) fn texts<'a, I: Iterator<Item = Option<&'a str>>>(
     name: &str,
     n: usize,
     values: impl Fn() -> I,
 ) -> Result<Robj> {
-    let bytes = values().flatten().map(str::len).sum::<usize>().saturating_add(n.saturating_mul(STRING));
+    let lengths = values().flatten().map(str::len);
+    let (sum, longest) = lengths.fold((0_usize, 0), |(sum, longest), n| (sum + n, longest.max(n)));
+    if longest > i32::MAX as usize {
+        return Err(Error::Shape {
+            what: format!("the longest string of '{name}'"),
+            expected: "at most 2147483647 bytes, R's limit".to_owned(),
+            found: format!("{longest}"),
+        });
+    }
+    let bytes = sum.saturating_add(n.saturating_mul(STRING));
     let out = allocate(TEXTS, n, n.saturating_mul(8), name)?;
     // SAFETY: `out` outlives the pointer.
     let to = unsafe { out.get() };
     let fill = || {
         for (i, value) in values().take(n).enumerate() {
             let text = match value.map(clean) {
-                // SAFETY: the text is UTF-8 without NUL, and taken to be shorter than 2^31 bytes.
+                // SAFETY: the text is UTF-8 without NUL, and its length was found to be below 2^31.
                 Some(s) => unsafe { Rf_mkCharLenCE(s.as_ptr().cast(), s.len() as i32, UTF8) },
                 // SAFETY: R's constant.
                 None => unsafe { R_NaString },

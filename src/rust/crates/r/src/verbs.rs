@@ -2,15 +2,16 @@
 //! calls directly.
 
 use crate::args::{doubles, matrix, Args};
-use crate::from_r::{self, float32_in_place, from_r, sparse, Place};
+use crate::from_r::{self, float32_in_place, from_r, graph_in_place, sparse, Place};
 use crate::given::{given, to_robj};
 use crate::matrices::handle;
 use crate::reply::reply;
 use crate::run::run;
-use crate::to_r::{float32, list_of, patch_by_columns, patch_to_r, to_r, transposed_to_r};
+use crate::to_r::{by_columns, float32, list_of, patch_by_columns, patch_to_r, to_r, transposed_to_r};
 use crate::vector::{self, logicals, uninitialised};
 use anndataoom_core::element::{Array, Strings, Value};
 use anndataoom_core::given::Given;
+use anndataoom_core::graph::shared_links;
 use anndataoom_core::verbs::{self, Call, Column, Face, Groups, Input, Param, Preset, Source, Verb};
 use anndataoom_core::{memory, ops, Error, Result};
 use extendr_api::prelude::*;
@@ -110,7 +111,7 @@ fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
     let source = verb.needs.iter().find(|need| need.name == name).ok_or_else(unknown)?.source;
     Ok(match source {
         Source::Matrix => Input::Matrix(matrix(x)?),
-        Source::Connectivities | Source::Distances => Input::Graph(Value::Sparse(sparse(x, "connectivities")?)),
+        Source::Connectivities | Source::Distances => graph(x)?,
         Source::Embedding | Source::Start | Source::Obsm | Source::Basis => Input::Points(points(x, name)?),
         Source::Covariates if !x.inherits("factor") => {
             let list = x.as_list().ok_or_else(unknown)?;
@@ -151,6 +152,17 @@ fn input<'a>(verb: &Verb, name: &str, x: &'a Robj) -> Result<Input<'a>> {
         }
         Source::LogBase | Source::Uns | Source::Root | Source::Weights => Input::Numbers(doubles("uns", x)?),
     })
+}
+
+/// Converts a graph, which is borrowed if R keeps it as the core made it.
+fn graph(x: &Robj) -> Result<Input<'_>> {
+    match graph_in_place(x)? {
+        Some((starts, columns, values)) => {
+            let broken = || Error::shape("connectivities", "the parts of a graph as neighbors() left them", "others");
+            shared_links(starts, columns, values).map(Input::Links).ok_or_else(broken)
+        }
+        None => Ok(Input::Graph(Value::Sparse(sparse(x, "connectivities")?))),
+    }
 }
 
 /// Converts a part of a reference by its type: a handle, a matrix, numbers, names, or a list of
@@ -351,6 +363,17 @@ fn rs_float32(args: Robj) -> Robj {
     })
 }
 
+/// Converts `x`, an `anndataoom_graph`, to a dgCMatrix.
+#[extendr]
+fn rs_graph(args: Robj) -> Robj {
+    reply(args, |a, notes| {
+        let x = a.get("x").ok_or_else(|| Error::parameter("x", "a graph", "NULL"))?;
+        let graph = Value::Sparse(from_r::graph(&x, "x")?);
+        let turned = run(a, |session| by_columns(graph, &session.monitor))?;
+        to_r(&turned, "x", notes)
+    })
+}
+
 extendr_module! {
     mod verbs;
     fn rs_check;
@@ -366,4 +389,5 @@ extendr_module! {
     fn rs_cross_product;
     fn rs_aggregate;
     fn rs_float32;
+    fn rs_graph;
 }

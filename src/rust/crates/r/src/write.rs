@@ -107,26 +107,18 @@ fn square_by_rows(mut plan: H5adPlan, monitor: &Monitor) -> Result<H5adPlan> {
 }
 
 fn compression(a: &Args) -> Result<Compression> {
-    let level = a.opt_usize("compression_opts")?;
-    match a.str("compression")? {
-        "gzip" => match level.unwrap_or(4) {
-            level @ 0..=9 => Ok(Compression::Gzip(level as u8)),
-            level => Err(Error::parameter("compression_opts", "a level from 0 to 9", level)),
-        },
-        "lzf" => Ok(Compression::Lzf),
-        "none" => Ok(Compression::None),
-        other => Err(Error::parameter("compression", "one of \"gzip\", \"lzf\", \"none\"", format!("\"{other}\""))),
-    }
+    Compression::for_hdf5(a.str("compression")?, level(a)?)
 }
 
 /// Writes an h5ad file; arguments `plan`, `path`, `compression`, `compression_opts`, `as_dense`,
-/// `as_csr`, `as_csc`.
+/// `as_csr`, `as_csc`, `recompress`.
 #[extendr]
 fn rs_write_h5ad(args: Robj) -> Robj {
     reply(args, |a, _| {
         let plan = plan(a.get("plan").ok_or_else(|| bad("nothing in it"))?)?;
         let options = WriteOptions {
             compression: compression(a)?,
+            recompress: a.bool("recompress")?,
             as_dense: a.opt_strings("as_dense")?.unwrap_or_default(),
             as_csr: a.opt_strings("as_csr")?.unwrap_or_default(),
             as_csc: a.opt_strings("as_csc")?.unwrap_or_default(),
@@ -149,7 +141,7 @@ fn level(a: &Args) -> Result<Option<u8>> {
 }
 
 /// Writes a Zarr store; arguments `plan`, `path`, `zarr_format`, `shards`, `chunks`, `compression`,
-/// `compression_opts`, `as_dense`, `as_csr`, `as_csc`.
+/// `compression_opts`, `as_dense`, `as_csr`, `as_csc`, `recompress`.
 #[extendr]
 fn rs_write_zarr(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -157,6 +149,7 @@ fn rs_write_zarr(args: Robj) -> Robj {
         let compression = Compression::for_zarr(a.str("compression")?, level(a)?)?;
         let options = WriteOptions {
             compression,
+            recompress: a.bool("recompress")?,
             as_dense: a.opt_strings("as_dense")?.unwrap_or_default(),
             as_csr: a.opt_strings("as_csr")?.unwrap_or_default(),
             as_csc: a.opt_strings("as_csc")?.unwrap_or_default(),

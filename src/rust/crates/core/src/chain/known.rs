@@ -18,7 +18,7 @@ struct Selection {
 }
 
 impl Selection {
-    fn is(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> bool {
+    fn matches(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> bool {
         let same = |a: Option<&[u32]>, b: Option<&[u32]>| match (a, b) {
             (Some(a), Some(b)) => std::ptr::eq(a, b) || a == b,
             (a, b) => a.is_none() && b.is_none(),
@@ -62,7 +62,7 @@ impl super::LazyMatrix {
     /// operations.
     pub(crate) fn known_sums(&self, session: &Session) -> Option<Arc<CountSums>> {
         let known = session.caches.find::<Known<CountSums>>(&self.identity)?;
-        let same = self.nodes.is_empty() && known.selection.is(self.rows(), self.columns());
+        let same = self.nodes.is_empty() && known.selection.matches(self.rows(), self.columns());
         same.then(|| known.value.clone())
     }
 
@@ -82,7 +82,8 @@ impl super::LazyMatrix {
         let known = session.caches.find::<Known<ColumnSums>>(&self.identity)?;
         let ColumnSums { nodes, sums } = &*known.value;
         let same = nodes.len() == self.nodes.len() && nodes.iter().zip(&self.nodes).all(|(a, b)| Arc::ptr_eq(a, b));
-        (same && known.selection.is(self.rows(), self.columns())).then(|| memory::copied(sums, COLUMN_SUMS).ok())?
+        (same && known.selection.matches(self.rows(), self.columns()))
+            .then(|| memory::copied(sums, COLUMN_SUMS).ok())?
     }
 
     /// Keeps the column sums of this chain, added up as `ops::sums` does, for later calls.
@@ -99,7 +100,7 @@ impl super::LazyMatrix {
             Rows::All => None,
             Rows::List(l) => Some(&**l),
         };
-        kept.selection.is(rows, self.columns()).then(|| kept.value.clone())
+        kept.selection.matches(rows, self.columns()).then(|| kept.value.clone())
     }
 
     /// Caches the blocks of a pass over `rows`, in place of those cached before.

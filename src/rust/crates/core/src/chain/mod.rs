@@ -3,6 +3,21 @@
 //! A [`LazyMatrix`] is a source, a selection of its rows and columns, and element-wise operations
 //! on what is selected. It is always in this normal form: selecting after an operation selects the
 //! operation's vectors, which pushes every selection down to the source. Copies share everything.
+//!
+//! ```
+//! # fn main() -> anndataoom_core::Result<()> {
+//! use anndataoom_core::{matrix, ops, store::Store, stream, LazyMatrix, Session};
+//!
+//! let store = Store::open("../../../../inst/extdata/pbmc_like.h5ad")?;
+//! let x = LazyMatrix::new(matrix::open(&store, "X")?);
+//! let (logged, _) = ops::log1p(&x, None)?;
+//! let part = logged.select(Some(&[5, 3]), Some(&[0, 1, 2]))?; // rows 5 and 3, in this order
+//! assert_eq!(part.shape(), (2, 3));
+//! let sums = ops::row_sums(&part, &Session::default())?;
+//! assert_eq!(sums.len(), 2);
+//! # Ok(())
+//! # }
+//! ```
 
 mod describe;
 mod known;

@@ -27,7 +27,7 @@ pub(crate) struct Bitshuffle {
 impl Bitshuffle {
     /// Parses the filter's parameters in the file: two version numbers, size of a value, values in
     /// a block, packing. `None` for values that cannot be valid.
-    pub(crate) fn of(parameters: &[u32]) -> Option<Self> {
+    pub(crate) fn from_parameters(parameters: &[u32]) -> Option<Self> {
         let at = |i: usize| parameters.get(i).copied().unwrap_or(0);
         let packing = match at(4) {
             0 => Packing::None,
@@ -177,12 +177,15 @@ mod tests {
 
     #[test]
     fn damage_is_an_error() {
-        let plain = Bitshuffle::of(&[0, 4, 4, 0, 0]).unwrap();
+        let plain = Bitshuffle::from_parameters(&[0, 4, 4, 0, 0]).unwrap();
         assert!(plain.decode(&[0; 63], &mut [0; 64]).is_err());
-        let packed = Bitshuffle::of(&[0, 4, 4, 0, 2]).unwrap();
+        let packed = Bitshuffle::from_parameters(&[0, 4, 4, 0, 2]).unwrap();
         for n in 0..20 {
             assert!(packed.decode(&vec![0xff; n], &mut [0; 64]).is_err());
         }
-        assert!(Bitshuffle::of(&[0, 4, 0, 0, 2]).is_none() && Bitshuffle::of(&[0, 4, 4, 0, 1]).is_none());
+        assert!(
+            Bitshuffle::from_parameters(&[0, 4, 0, 0, 2]).is_none()
+                && Bitshuffle::from_parameters(&[0, 4, 4, 0, 1]).is_none()
+        );
     }
 }

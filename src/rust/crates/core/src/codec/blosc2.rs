@@ -8,7 +8,7 @@ use super::{bitshuffle, deflate};
 
 const SHORT: &str = "blosc2 data end too early";
 
-fn at<const N: usize>(bytes: &[u8], from: usize) -> Result<[u8; N], String> {
+fn bytes_at<const N: usize>(bytes: &[u8], from: usize) -> Result<[u8; N], String> {
     bytes.get(from..).and_then(|b| b.first_chunk::<N>()).copied().ok_or_else(|| SHORT.to_owned())
 }
 
@@ -19,7 +19,7 @@ fn size(x: i64, what: &str) -> Result<usize, String> {
 
 /// Reads a little-endian 32-bit size at `from`.
 fn little(bytes: &[u8], from: usize, what: &str) -> Result<usize, String> {
-    size(i32::from_le_bytes(at(bytes, from)?).into(), what)
+    size(i32::from_le_bytes(bytes_at(bytes, from)?).into(), what)
 }
 
 /// The header of a frame: big-endian numbers at fixed offsets.
@@ -37,12 +37,12 @@ struct Frame<'a> {
 type Shapes = (Vec<usize>, Vec<usize>);
 
 impl<'a> Frame<'a> {
-    fn of(bytes: &'a [u8]) -> Result<Self, String> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, String> {
         if bytes.get(2..10) != Some(b"b2frame\0") {
             return Err("no blosc2 frame".to_owned());
         }
-        let long = |from, what| size(i64::from_be_bytes(at(bytes, from)?), what);
-        let short = |from, what| size(i32::from_be_bytes(at(bytes, from)?).into(), what);
+        let long = |from, what| size(i64::from_be_bytes(bytes_at(bytes, from)?), what);
+        let short = |from, what| size(i32::from_be_bytes(bytes_at(bytes, from)?).into(), what);
         Ok(Frame {
             bytes,
             header: short(11, "header")?,
@@ -58,7 +58,7 @@ impl<'a> Frame<'a> {
         // The map of layers holds "b2nd" as a MessagePack string of four, then a 32-bit offset.
         let key = b"\xa4b2nd\xd2";
         let Some(found) = header.windows(key.len()).position(|w| w == key) else { return Ok(None) };
-        let content = size(i32::from_be_bytes(at(header, found + key.len())?).into(), "layer offset")?;
+        let content = size(i32::from_be_bytes(bytes_at(header, found + key.len())?).into(), "layer offset")?;
         // Before the number of dimensions: a 32-bit length, the head of an array of seven, the
         // version.
         let mut rest = header.get(content.saturating_add(7)..).ok_or(SHORT)?;
@@ -88,7 +88,7 @@ impl<'a> Frame<'a> {
 /// Returns the number of decoded bytes that `stored` claims, not checked; `None` when it is no
 /// frame.
 pub(crate) fn claim(stored: &[u8]) -> Option<u64> {
-    let frame = Frame::of(stored).ok()?;
+    let frame = Frame::parse(stored).ok()?;
     match frame.shapes().ok()? {
         None => Some(frame.decoded as u64),
         Some((chunk, _)) => {
@@ -99,7 +99,7 @@ pub(crate) fn claim(stored: &[u8]) -> Option<u64> {
 
 /// Decodes the frame of one HDF5 chunk into `out`.
 pub(crate) fn decode(stored: &[u8], out: &mut [u8]) -> Decoded {
-    let frame = Frame::of(stored)?;
+    let frame = Frame::parse(stored)?;
     let shapes = frame.shapes()?.filter(|(chunk, _)| chunk.len() > 1);
     let chunk = if frame.stored == 0 { None } else { Some(stored.get(frame.header..).ok_or(SHORT)?) };
     let Some((shape, block)) = shapes else {
@@ -186,7 +186,7 @@ fn special(kind: u8, typesize: usize, value: &[u8], out: &mut [u8]) -> Decoded {
 
 /// Decodes one Blosc2 chunk: a header, the offsets of the blocks, the streams of each block.
 fn decode_chunk(chunk: &[u8], out: &mut [u8]) -> Decoded {
-    let header: [u8; 32] = at(chunk, 0)?;
+    let header: [u8; 32] = bytes_at(chunk, 0)?;
     let (flags, typesize) = (header[2], usize::from(header[3]).max(1));
     let (decoded, blocksize) = (little(chunk, 4, "decoded size")?, little(chunk, 8, "block size")?);
     let stored = little(chunk, 12, "stored size")?;

@@ -14,14 +14,30 @@ pub enum Compression {
     Gzip(u8),
     /// gzip, level 0 to 9, in gzip's own wrapper: Zarr's codec. HDF5 has no filter for it.
     GzipFile(u8),
-    /// Zstandard, level 1 to 22: Zarr's codec. HDF5 has it as a plugin only, so HDF5 files are not
-    /// written with it.
+    /// Zstandard, level 1 to 22: Zarr's codec. HDF5 has it as a plugin (filter 32015), which
+    /// hdf5plugin brings for h5py.
     Zstd(u8),
     /// LZF: fast, and part of h5py (but not of other HDF5 readers).
     Lzf,
 }
 
 impl Compression {
+    /// Returns the compression of an HDF5 file by name and level: "gzip" (default level 4), "zstd"
+    /// (3), "lzf" or "none".
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for another name or a level out of range.
+    pub fn for_hdf5(name: &str, level: Option<u8>) -> Result<Compression> {
+        match name {
+            "lzf" => Ok(Compression::Lzf),
+            "gzip" | "zstd" | "none" => Ok(match Compression::for_zarr(name, level)? {
+                Compression::GzipFile(level) => Compression::Gzip(level),
+                other => other,
+            }),
+            other => Err(Error::parameter("compression", "'gzip', 'lzf', 'zstd' or 'none'", format!("'{other}'"))),
+        }
+    }
+
     /// Returns the compression of a Zarr store by name and level: "zstd" (default level 3), "gzip"
     /// (4) or "none".
     ///

@@ -68,7 +68,7 @@ impl Plan {
 
     /// Chooses the way for filters (identifiers and parameters) in the order of writing; `known`
     /// tells which others the library of the file can undo.
-    pub(crate) fn of(filters: &[Filter], known: &dyn Fn(i32) -> bool) -> Plan {
+    pub(crate) fn from_filters(filters: &[Filter], known: &dyn Fn(i32) -> bool) -> Plan {
         let absent = |f: i32| !known(f);
         let step = |(filter, parameters): &Filter| match *filter {
             id::DEFLATE => Some(Step::Deflate),
@@ -79,12 +79,12 @@ impl Plan {
             id::ZSTD => Some(Step::Zstd),
             id::BLOSC => Some(Step::Blosc),
             id::BLOSC2 => Some(Step::Blosc2),
-            id::BITSHUFFLE => Bitshuffle::of(parameters).map(Step::Bitshuffle),
+            id::BITSHUFFLE => Bitshuffle::from_parameters(parameters).map(Step::Bitshuffle),
             other if absent(other) => Some(Step::Unknown(other)),
             _ => None,
         };
         if let Some(steps) = filters.iter().map(step).collect::<Option<Vec<Step>>>() {
-            if let Some(pipeline) = Pipeline::of(steps) {
+            if let Some(pipeline) = Pipeline::from_steps(steps) {
                 return Plan::Direct(pipeline);
             }
         }
@@ -111,7 +111,7 @@ thread_local! {
 impl Pipeline {
     /// Makes a pipeline of steps in the order of writing. `None` when they are not shuffles, then
     /// at most one compressor, then checksums.
-    pub(crate) fn of(steps: Vec<Step>) -> Option<Pipeline> {
+    pub(crate) fn from_steps(steps: Vec<Step>) -> Option<Pipeline> {
         let rank = |s: &Step| match s {
             Step::Shuffle { .. } => 0,
             Step::Bitshuffle(b) if b.packing == Packing::None => 0,
@@ -193,7 +193,7 @@ impl Pipeline {
                 _ => None,
             };
             if let Some(found) = found {
-                return all(found, out.len());
+                return expect_size(found, out.len());
             }
         }
         out.fill(MaybeUninit::new(0));
@@ -401,7 +401,7 @@ fn verified(step: Step, stored: &[u8]) -> Result<&[u8], String> {
 }
 
 /// Checks that a compressor wrote all bytes of a chunk.
-fn all(found: usize, expected: usize) -> Result<(), String> {
+fn expect_size(found: usize, expected: usize) -> Result<(), String> {
     if found == expected {
         Ok(())
     } else {
@@ -430,7 +430,7 @@ fn undo(step: Step, stored: &[u8], out: &mut [u8]) -> Result<(), String> {
         Step::Fletcher32 | Step::Crc32c => return Err("misplaced checksum".to_owned()),
         Step::Unknown(id) => return Err(format!("data of {}, which is not supported", name_of(id))),
     };
-    all(found, out.len())
+    expect_size(found, out.len())
 }
 
 /// Allocates `n` zeros to decode into.
@@ -493,15 +493,28 @@ mod tests {
     }
 
     #[test]
+    fn filters_shown_to_users_are_those_read() {
+        let read = |filter: &i32| match Plan::from_filters(&[(*filter, vec![0, 3, 4, 0, 0])], &|_| false) {
+            Plan::Direct(pipeline) => pipeline.missing(0).is_none(),
+            _ => false,
+        };
+        let mut names: Vec<String> = (0..70_000).filter(read).map(super::super::name_of).collect();
+        let mut shown = crate::store::FILTERS.map(str::to_owned).to_vec();
+        names.sort();
+        shown.sort();
+        assert_eq!(names, shown);
+    }
+
+    #[test]
     fn unknown_filters_are_named() {
         for (filter, name) in [(307, "bzip2"), (4, "szip"), (32013, "zfp"), (32003, "snappy"), (777, "filter 777")] {
-            match Plan::of(&[(filter, vec![])], &|_| false) {
+            match Plan::from_filters(&[(filter, vec![])], &|_| false) {
                 Plan::Direct(p) => assert!(p.missing(0).unwrap().contains(name) && p.missing(1).is_none()),
                 _ => panic!("filter {filter} is not known"),
             }
         }
-        assert!(matches!(Plan::of(&[(6, vec![])], &|id| id == 6), Plan::Library));
-        assert!(matches!(Plan::of(&[(2, vec![4]), (1, vec![4]), (3, vec![])], &|_| true), Plan::Direct(_)));
-        assert!(matches!(Plan::of(&[(1, vec![4]), (2, vec![4])], &|_| true), Plan::Library));
+        assert!(matches!(Plan::from_filters(&[(6, vec![])], &|id| id == 6), Plan::Library));
+        assert!(matches!(Plan::from_filters(&[(2, vec![4]), (1, vec![4]), (3, vec![])], &|_| true), Plan::Direct(_)));
+        assert!(matches!(Plan::from_filters(&[(1, vec![4]), (2, vec![4])], &|_| true), Plan::Library));
     }
 }

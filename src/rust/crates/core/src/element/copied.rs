@@ -43,12 +43,12 @@ impl Value {
             Value::DataFrame(d) => Value::DataFrame(DataFrame {
                 index_name: d.index_name.clone(),
                 index: boxed(&d.index)?,
-                columns: all(&d.columns)?,
+                columns: copy_all(&d.columns)?,
             }),
-            Value::Dict(items) => Value::Dict(all(items)?),
-            Value::RecArray(fields) => Value::RecArray(all(fields)?),
+            Value::Dict(items) => Value::Dict(copy_all(items)?),
+            Value::RecArray(fields) => Value::RecArray(copy_all(fields)?),
             Value::Awkward { length, form, buffers } => {
-                Value::Awkward { length: *length, form: form.clone(), buffers: all(buffers)? }
+                Value::Awkward { length: *length, form: form.clone(), buffers: copy_all(buffers)? }
             }
         })
     }
@@ -58,6 +58,6 @@ impl Value {
 ///
 /// # Errors
 /// [`crate::Error::OutOfMemory`].
-pub(crate) fn all(values: &[(String, Value)]) -> Result<Vec<(String, Value)>> {
+pub(crate) fn copy_all(values: &[(String, Value)]) -> Result<Vec<(String, Value)>> {
     values.iter().map(|(name, value)| Ok((name.clone(), value.copied()?))).collect()
 }

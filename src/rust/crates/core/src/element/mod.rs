@@ -1,8 +1,27 @@
 //! AnnData elements: one in-memory form per on-disk encoding, and its reader and writer.
 //!
 //! [`read`] reads any element as a [`Value`], [`describe`] describes it without its values,
-//! [`write`] writes a value in the encoding of its kind. An element that cannot be decoded is an
+//! [`write()`] writes a value in the encoding of its kind. An element that cannot be decoded is an
 //! error of that element alone.
+//!
+//! ```
+//! # fn main() -> anndataoom_core::Result<()> {
+//! use anndataoom_core::element::{self, Value, WriteOptions};
+//! use anndataoom_core::store::{Store, Writer};
+//!
+//! let store = Store::open("../../../../inst/extdata/pbmc_like.h5ad")?;
+//! let Value::Categorical(types) = element::read(&store, "obs/cell_type")? else { panic!("no categories") };
+//! assert_eq!(types.codes.len(), 700);
+//!
+//! let path = std::env::temp_dir().join(format!("element-{}.h5ad", std::process::id()));
+//! let writer = Writer::create(&path)?;
+//! element::write(&writer.root()?, "numbers", &Value::vector(vec![1.5f64, 2.5]), &WriteOptions::default())?;
+//! writer.commit()?;
+//! assert_eq!(element::read(&Store::open(&path)?, "numbers")?, Value::vector(vec![1.5f64, 2.5]));
+//! # std::fs::remove_file(&path).unwrap();
+//! # Ok(())
+//! # }
+//! ```
 
 mod categories;
 mod copied;
@@ -23,7 +42,7 @@ mod value;
 mod write;
 
 pub use crate::dtype::{DType, Data, Number};
-pub(crate) use copied::all as copies;
+pub(crate) use copied::copy_all as copies;
 pub use description::Description;
 pub use encoding::WriteOptions;
 pub(crate) use encoding::{

@@ -1,6 +1,6 @@
 //! Selection of rows and columns of a value, in any order, repeats allowed.
 
-use super::copied::all;
+use super::copied::copy_all;
 use super::{Array, Categorical, DataFrame, Nullable, Sparse, SparseFormat, Strings, Value};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -61,12 +61,12 @@ impl Value {
                 Ok(Value::DataFrame(DataFrame {
                     index_name: d.index_name.clone(),
                     index: Box::new(d.index.select(rows, None)?),
-                    columns: each(&d.columns, rows)?,
+                    columns: select_columns(&d.columns, rows)?,
                 }))
             }
             Value::RecArray(fields) => {
                 flat()?;
-                each(fields, rows).map(Value::RecArray)
+                select_columns(fields, rows).map(Value::RecArray)
             }
             Value::Awkward { length, form, buffers } => {
                 flat()?;
@@ -94,12 +94,12 @@ fn indexed(rows: &[usize], form: &str, buffers: &[(String, Value)]) -> Result<Va
         r#"{{"class": "IndexedArray", "index": "i64", "content": {form}, "parameters": {{}}, "form_key": "{KEY}"}}"#
     );
     let list: Vec<i64> = memory::collected(rows.iter().map(|&r| r as i64), SELECTED)?;
-    let mut buffers = all(buffers)?;
+    let mut buffers = copy_all(buffers)?;
     buffers.push((index, Value::vector(list)));
     Ok(Value::Awkward { length: rows.len() as u64, form, buffers })
 }
 
-fn each(columns: &[(String, Value)], rows: Option<&[u32]>) -> Result<Vec<(String, Value)>> {
+fn select_columns(columns: &[(String, Value)], rows: Option<&[u32]>) -> Result<Vec<(String, Value)>> {
     columns.iter().map(|(name, v)| Ok((name.clone(), v.select(rows, None)?))).collect()
 }
 

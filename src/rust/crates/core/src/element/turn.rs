@@ -5,6 +5,8 @@ use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::Monitor;
 use crate::with_data;
+use rayon::prelude::*;
+use std::ops::Range;
 
 const TURNED: &str = "a sparse matrix in another format";
 
@@ -58,8 +60,26 @@ impl Sparse {
         }
         let indptr = memory::copied(&start, TURNED)?;
         let mut indices = memory::zeros::<u32>(nnz, TURNED)?;
+        memory::large_pages(&mut indices);
         let data = with_data!(&self.data, v => self.scatter(v, &mut start, &mut indices, monitor)?);
         Ok(Sparse { format, shape: self.shape, indptr, indices, data })
+    }
+
+    /// Returns the bounds of parts of the minor indices with about as many values each, a part for
+    /// each thread of the pool. There is one part outside of a pool, and where indices do not ascend.
+    fn parts(&self, start: &[u64]) -> Vec<usize> {
+        const LEAST: usize = 1 << 20;
+        let (minor, nnz) = (start.len() - 1, self.indices.len());
+        let threads = rayon::current_thread_index().map_or(1, |_| rayon::current_num_threads());
+        let ascend = |w: &[u64]| self.indices[w[0] as usize..w[1] as usize].windows(2).all(|i| i[0] < i[1]);
+        if threads == 1 || nnz < LEAST || !self.indptr.windows(2).all(ascend) {
+            return vec![0, minor];
+        }
+        let end =
+            |part: usize| start.partition_point(|&at| at < (nnz as u64 / threads as u64) * part as u64).min(minor);
+        let mut parts: Vec<usize> = (0..threads).map(end).chain([minor]).collect();
+        parts.dedup();
+        parts
     }
 
     /// Moves the values and their major indices to their places; `next` holds the next place of
@@ -71,17 +91,47 @@ impl Sparse {
         indices: &mut [u32],
         monitor: &Monitor,
     ) -> Result<Data> {
-        let mut data = memory::filled(values.len(), T::default(), TURNED)?;
-        for (m, w) in self.indptr.windows(2).enumerate() {
-            if m % 256 == 0 {
-                monitor.check()?;
+        let mut data = memory::room(values.len(), TURNED)?;
+        memory::large_pages(data.spare_capacity_mut());
+        data.resize(values.len(), T::default());
+        let parts = self.parts(next);
+        let (mut left, mut tasks) = ((&mut next[..parts[parts.len() - 1]], indices, &mut data[..]), Vec::new());
+        for part in parts.windows(2) {
+            let (next, rest) = left.0.split_at_mut(part[1] - part[0]);
+            // Where the next part begins, which nobody moved yet.
+            let end = rest.first().copied().unwrap_or(values.len() as u64);
+            let first = next.first().copied().unwrap_or(end);
+            let (indices, more) = left.1.split_at_mut((end - first) as usize);
+            let (data, most) = left.2.split_at_mut((end - first) as usize);
+            left = (rest, more, most);
+            tasks.push((part[0] as u32..part[1] as u32, first, next, indices, data));
+        }
+        let alone = tasks.len() == 1;
+        let work = |(part, first, next, indices, data): (Range<u32>, u64, &mut [u64], &mut [u32], &mut [T])| {
+            for (m, w) in self.indptr.windows(2).enumerate() {
+                if m % 256 == 0 {
+                    monitor.check()?;
+                }
+                let mut row = w[0] as usize..w[1] as usize;
+                if !alone {
+                    let of_row = &self.indices[row.clone()];
+                    let cut = |end: u32| of_row.partition_point(|&i| i < end);
+                    row = row.start + cut(part.start)..row.start + cut(part.end);
+                }
+                for k in row {
+                    let next = &mut next[(self.indices[k] - part.start) as usize];
+                    let at = (*next - first) as usize;
+                    indices[at] = m as u32;
+                    data[at] = values[k];
+                    *next += 1;
+                }
             }
-            for k in w[0] as usize..w[1] as usize {
-                let next = &mut next[self.indices[k] as usize];
-                indices[*next as usize] = m as u32;
-                data[*next as usize] = values[k];
-                *next += 1;
-            }
+            Ok(())
+        };
+        if alone {
+            tasks.into_iter().try_for_each(work)?;
+        } else {
+            tasks.into_par_iter().try_for_each(work)?;
         }
         Ok(T::wrap(data))
     }
@@ -108,6 +158,34 @@ mod tests {
         let stopped = Monitor::default();
         stopped.cancel();
         assert!(matches!(csr.turned(SparseFormat::Csc, &stopped), Err(Error::Cancelled)));
+    }
+
+    /// Turns a matrix on several threads, with rows that ascend and rows that do not.
+    #[test]
+    fn large_ones_are_turned_the_same_on_all_threads() {
+        let (rows, columns) = (1500_usize, 2000_usize);
+        let of_row = |r: usize| (0..columns as u32).filter(move |&c| (r as u32 * 7 + c * 31 + r as u32 * c) % 3 != 0);
+        let lists: Vec<Vec<u32>> = (0..rows).map(|r| of_row(r).collect()).collect();
+        let mut csr = Sparse {
+            format: SparseFormat::Csr,
+            shape: (rows, columns),
+            indptr: std::iter::once(0)
+                .chain(lists.iter().scan(0, |n, l| {
+                    *n += l.len() as u64;
+                    Some(*n)
+                }))
+                .collect(),
+            indices: lists.concat(),
+            data: Data::I32((0..lists.concat().len() as i32).collect()),
+        };
+        assert!(csr.indices.len() > 1 << 20);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        for _ in 0..2 {
+            let expected = csr.to_format(SparseFormat::Csc).unwrap();
+            assert_eq!(pool.install(|| csr.to_format(SparseFormat::Csc)).unwrap(), expected);
+            let end = csr.indptr[1] as usize;
+            csr.indices[..end].reverse();
+        }
     }
 
     #[test]

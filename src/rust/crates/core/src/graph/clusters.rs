@@ -2,6 +2,7 @@
 
 use super::groups::subgraph;
 use super::leiden::{leiden, louvain, LeidenParams, Objective, Partition};
+use super::links::Links;
 use crate::element::{Categorical, Value};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -124,22 +125,42 @@ pub struct Clustering {
     pub key_added: Option<String>,
 }
 
+fn partition(graph: impl Links + Send + Sync, job: &Clustering, session: &Session) -> Result<Partition> {
+    match job.algorithm {
+        Algorithm::Leiden => leiden(graph, &job.params, session),
+        Algorithm::Louvain => louvain(graph, &job.params, session),
+    }
+}
+
+fn copied(graph: &impl Links) -> Result<CsMatI<f32, u32, usize>> {
+    let graph = graph.borrowed();
+    if !graph.is_csr() {
+        return Err(Error::parameter("connectivities", "a matrix stored as CSR", "CSC"));
+    }
+    let (shape, (indptr, indices, data)) = (graph.shape(), graph.into_raw_storage());
+    let (indptr, indices) = (memory::copied(indptr, GROUPS)?, memory::copied(indices, GROUPS)?);
+    Ok(CsMatI::new(shape, indptr, indices, memory::copied(data, GROUPS)?))
+}
+
 /// A categorical obs column of the clusters "0", "1", ... from the largest, and their parameters and quality in uns:
 /// `scanpy.tl.leiden` or `scanpy.tl.louvain`.
 ///
 /// # Errors
 /// Errors of [`leiden()`]; [`Error::Parameter`] for a restriction to groups that do not exist.
-pub fn cluster(mut graph: CsMatI<f32, u32, usize>, job: &Clustering, session: &Session) -> Result<Patch> {
-    if !job.use_weights {
-        graph.data_mut().iter_mut().for_each(|w| *w = 1.0);
-    }
+pub fn cluster(graph: impl Links + Send + Sync, job: &Clustering, session: &Session) -> Result<Patch> {
     let keep = job.restriction.as_ref().map(Restriction::keep).transpose()?;
-    if let Some(keep) = &keep {
-        graph = subgraph(&graph, keep)?;
-    }
-    let found = match job.algorithm {
-        Algorithm::Leiden => leiden(&graph, &job.params, session)?,
-        Algorithm::Louvain => louvain(&graph, &job.params, session)?,
+    let found = if keep.is_none() && job.use_weights {
+        partition(graph, job, session)?
+    } else {
+        let mut some = match &keep {
+            Some(keep) => subgraph(&graph, keep)?,
+            None => copied(&graph)?,
+        };
+        drop(graph);
+        if !job.use_weights {
+            some.data_mut().iter_mut().for_each(|w| *w = 1.0);
+        }
+        partition(some, job, session)?
     };
     let clusters = match (&job.restriction, &keep) {
         (Some(restriction), Some(keep)) => restriction.relabel(keep, &found)?,

@@ -1,7 +1,7 @@
 //! From neighbours to the weighted graphs that UMAP and Leiden work on.
 
 use super::knn::Knn;
-use super::symmetric::{Graph, OwnGraph};
+use super::union::union;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::{Held, Session};
@@ -32,34 +32,37 @@ pub fn fuzzy_simplicial_set(knn: &Knn, session: &Session) -> Result<CsMatI<f32, 
     let mean = knn.distances.iter().map(|&d| f64::from(d)).sum::<f64>() / knn.distances.len() as f64;
     let target = (knn.k as f64).log2();
     session.install(|| {
-        let mut strengths = memory::zeros::<f32>(knn.distances.len(), EDGES)?;
+        let mut scales = memory::zeros::<[f32; 2]>(knn.n, EDGES)?;
         session.monitor.begin(knn.n as u64);
-        strengths.par_chunks_mut(ROWS * knn.k).zip(knn.distances.par_chunks(ROWS * knn.k)).try_for_each(
-            |(strengths, distances)| {
+        scales.par_chunks_mut(ROWS).zip(knn.distances.par_chunks(ROWS * knn.k)).try_for_each(
+            |(scales, distances)| {
                 session.monitor.check()?;
-                for (strengths, distances) in strengths.chunks_exact_mut(knn.k).zip(distances.chunks_exact(knn.k)) {
-                    let (sigma, rho) = smooth_knn_dist(distances, target, mean);
-                    for (strength, &distance) in strengths.iter_mut().zip(distances) {
-                        let beyond = distance - rho;
-                        *strength =
-                            if beyond <= 0.0 || sigma == 0.0 { 1.0 } else { (-f64::from(beyond / sigma)).exp() as f32 };
-                    }
+                for (scale, distances) in scales.iter_mut().zip(distances.chunks_exact(knn.k)) {
+                    *scale = smooth_knn_dist(distances, target, mean).into();
                 }
-                session.monitor.advance((distances.len() / knn.k) as u64);
+                session.monitor.advance(scales.len() as u64);
                 Ok(())
             },
         )?;
-        let directed = rows_of(knn, &strengths, session)?;
-        drop(strengths);
+        let strength = |i: usize, _: u32, distance: f32| {
+            let [sigma, rho] = scales.get(i).copied().unwrap_or_default();
+            let beyond = distance - rho;
+            if beyond <= 0.0 || sigma == 0.0 {
+                1.0
+            } else {
+                (-f64::from(beyond / sigma)).exp() as f32
+            }
+        };
         // the order of operations of scipy's (A + A') - A * A'
-        union(&directed, |a, b| (a + b) - a * b, session)
+        union(knn, strength, |a, b| (a + b) - a * b, session)
     })
 }
 
-/// Leases what a graph of neighbours is made in: the neighbours, their links one way, and both ways.
+/// Leases what a graph of neighbours takes at most: their links both ways, and the scales of the cells.
 fn hold(knn: &Knn, session: &Session) -> Result<Held> {
     let links = knn.indices.len();
-    session.hold(format!("the graph of {links} links between {} cells", knn.n), links.saturating_mul(3 * 8))
+    let bytes = links.saturating_mul(2 * 8).saturating_add(knn.n.saturating_mul(8));
+    session.hold(format!("the graph of {links} links between {} cells", knn.n), bytes)
 }
 
 /// The bandwidth and the distance to the nearest different point, of one row of ascending distances that starts with
@@ -111,21 +114,10 @@ pub fn gauss_connectivities(knn: &Knn, session: &Session) -> Result<CsMatI<f32, 
     let _held = hold(knn, session)?;
     session.install(|| {
         let squares = memory::parallel(knn.distances.par_chunks(knn.k).map(median_square), EDGES)?;
-        let mut weights = memory::zeros::<f32>(knn.distances.len(), EDGES)?;
-        weights
-            .par_chunks_mut(knn.k)
-            .zip(knn.indices.par_chunks(knn.k))
-            .zip(knn.distances.par_chunks(knn.k))
-            .zip(&squares)
-            .for_each(|(((weights, indices), distances), &own)| {
-                for ((weight, &j), &distance) in weights.iter_mut().zip(indices).zip(distances) {
-                    let other = squares.get(j as usize).copied().unwrap_or(0.0);
-                    *weight = gauss(own, other, f64::from(distance).powi(2)) as f32;
-                }
-            });
-        let directed = rows_of(knn, &weights, session)?;
-        drop(weights);
-        union(&directed, |a, b| if a > 0.0 { a } else { b }, session)
+        let width = |i: usize| squares.get(i).copied().unwrap_or(0.0);
+        let weight =
+            |i: usize, j: u32, distance: f32| gauss(width(i), width(j as usize), f64::from(distance).powi(2)) as f32;
+        union(knn, weight, |a, b| if a > 0.0 { a } else { b }, session)
     })
 }
 
@@ -202,18 +194,37 @@ fn median_square(distances: &[f32]) -> f64 {
 /// Errors of [`Knn::validate`].
 pub fn distances_matrix(knn: &Knn) -> Result<CsMatI<f32, u32, usize>> {
     knn.validate()?;
-    let each = knn.k - 1;
-    let mut indices = memory::room(knn.n * each, EDGES)?;
-    let mut data = memory::room(knn.n * each, EDGES)?;
-    let mut row: Vec<(u32, f32)> = memory::room(each, EDGES)?;
-    for (own_indices, distances) in knn.rows() {
-        row.clear();
-        row.extend(own_indices.iter().copied().zip(distances.iter().copied()).skip(1));
-        row.sort_unstable_by_key(|entry| entry.0);
-        indices.extend(row.iter().map(|entry| entry.0));
-        data.extend(row.iter().map(|entry| entry.1));
+    let (indices, distances) = (memory::copied(&knn.indices, EDGES)?, memory::copied(&knn.distances, EDGES)?);
+    Session::with_threads(1).install(|| into_distances(Knn { indices, distances, ..*knn }))
+}
+
+/// Converts valid neighbours to [`distances_matrix`] in the memory they are in.
+pub(super) fn into_distances(knn: Knn) -> Result<CsMatI<f32, u32, usize>> {
+    let Knn { n, k, mut indices, mut distances } = knn;
+    let each = k - 1;
+    indices.par_chunks_exact_mut(k).zip(distances.par_chunks_exact_mut(k)).with_min_len(ROWS).for_each_init(
+        Vec::new,
+        |row: &mut Vec<(u32, f32)>, (indices, distances)| {
+            let (indices, distances) = (&mut indices[1..], &mut distances[1..]);
+            row.clear();
+            row.extend(indices.iter().copied().zip(distances.iter().copied()));
+            row.sort_unstable_by_key(|entry| entry.0);
+            for ((index, distance), entry) in indices.iter_mut().zip(distances).zip(row.iter()) {
+                (*index, *distance) = *entry;
+            }
+        },
+    );
+    for i in 0..n {
+        let others = i * k + 1..(i + 1) * k;
+        indices.copy_within(others.clone(), i * each);
+        distances.copy_within(others, i * each);
     }
-    assemble(knn.n, memory::exactly(knn.n + 1, (0..=knn.n).map(|i| i * each), EDGES)?, indices, data)
+    // Large vectors give back what they no longer need where they lie.
+    indices.truncate(n * each);
+    distances.truncate(n * each);
+    indices.shrink_to_fit();
+    distances.shrink_to_fit();
+    assemble(n, memory::exactly(n + 1, (0..=n).map(|i| i * each), EDGES)?, indices, distances)
 }
 
 /// The graph without the weak links of cells that have more than `most`: a link stays when it is among the `most`
@@ -261,135 +272,15 @@ fn check(knn: &Knn) -> Result<()> {
     }
 }
 
-fn assemble(n: usize, indptr: Vec<usize>, indices: Vec<u32>, data: Vec<f32>) -> Result<CsMatI<f32, u32, usize>> {
+pub(super) fn assemble(
+    n: usize,
+    indptr: Vec<usize>,
+    indices: Vec<u32>,
+    data: Vec<f32>,
+) -> Result<CsMatI<f32, u32, usize>> {
     CsMatI::try_new((n, n), indptr, indices, data)
         .map_err(|(_, _, _, e)| Error::State(format!("the neighbours of a point are not all different: {e}")))
 }
 
 /// The name of edges in errors.
-const EDGES: &str = "connectivities: the edges of the graph";
-
-/// `weights` (n x k) at the neighbours' places, without the diagonal and without zeros; columns are in order.
-fn rows_of(knn: &Knn, weights: &[f32], session: &Session) -> Result<OwnGraph> {
-    let mut rows = OwnGraph::with_room(knn.n, weights.len(), EDGES)?;
-    let mut row: Vec<(u32, f32)> = memory::room(knn.k, EDGES)?;
-    for (i, (indices, weights)) in knn.indices.chunks_exact(knn.k).zip(weights.chunks_exact(knn.k)).enumerate() {
-        if i % ROWS == 0 {
-            session.monitor.check()?;
-        }
-        row.clear();
-        let entries = indices.iter().copied().zip(weights.iter().copied());
-        row.extend(entries.filter(|&(j, weight)| j as usize != i && weight > 0.0));
-        row.sort_unstable_by_key(|entry| entry.0);
-        rows.indices.extend(row.iter().map(|entry| entry.0));
-        rows.data.extend(row.iter().map(|entry| entry.1));
-        rows.indptr.push(rows.indices.len());
-    }
-    Ok(rows)
-}
-
-/// By counting: rows are visited in order, so the columns of the result are in order too.
-fn transposed(graph: Graph) -> Result<OwnGraph> {
-    let n = graph.n_vertices();
-    let mut indptr = memory::zeros::<usize>(n + 1, EDGES)?;
-    for &j in graph.indices {
-        if let Some(count) = indptr.get_mut(j as usize + 1) {
-            *count += 1;
-        }
-    }
-    let mut sum = 0;
-    for start in &mut indptr {
-        sum += *start;
-        *start = sum;
-    }
-    let mut next = memory::collected(indptr.iter().copied(), EDGES)?;
-    let mut indices = memory::zeros::<u32>(graph.indices.len(), EDGES)?;
-    let mut data = memory::zeros::<f32>(graph.data.len(), EDGES)?;
-    for i in 0..n {
-        let (columns, values) = graph.row(i);
-        for (&j, &value) in columns.iter().zip(values) {
-            if let Some(at) = next.get_mut(j as usize) {
-                if let (Some(index), Some(datum)) = (indices.get_mut(*at), data.get_mut(*at)) {
-                    (*index, *datum) = (i as u32, value);
-                }
-                *at += 1;
-            }
-        }
-    }
-    Ok(OwnGraph { indptr, indices, data })
-}
-
-/// The entries of a matrix A or its transpose, with `combine(a_ij, a_ji)`; an absent one is 0.
-fn union(
-    directed: &OwnGraph,
-    combine: impl Fn(f32, f32) -> f32 + Sync,
-    session: &Session,
-) -> Result<CsMatI<f32, u32, usize>> {
-    let directed = directed.borrow();
-    let n = directed.n_vertices();
-    let turned = transposed(directed)?;
-    let other = turned.borrow();
-    let blocks: Vec<(Vec<usize>, Vec<u32>, Vec<f32>)> = (0..n.div_ceil(ROWS))
-        .into_par_iter()
-        .map(|block| {
-            session.monitor.check()?;
-            let (mut sizes, mut indices, mut data) = (Vec::with_capacity(ROWS), Vec::new(), Vec::new());
-            let last = n.min((block + 1) * ROWS);
-            let most = [directed, other].map(|r| r.indptr[last] - r.indptr[block * ROWS]).iter().sum();
-            memory::reserve(&mut indices, most, EDGES)?;
-            memory::reserve(&mut data, most, EDGES)?;
-            for i in block * ROWS..((block + 1) * ROWS).min(n) {
-                let before = indices.len();
-                merge(directed.row(i), other.row(i), |j, a, b| {
-                    indices.push(j);
-                    data.push(combine(a, b));
-                });
-                sizes.push(indices.len() - before);
-            }
-            Ok((sizes, indices, data))
-        })
-        .collect::<Result<_>>()?;
-    drop(turned);
-    let size = blocks.iter().map(|block| block.1.len()).sum();
-    let (mut indptr, mut indices, mut data) =
-        (memory::room(n + 1, EDGES)?, memory::room(size, EDGES)?, memory::room(size, EDGES)?);
-    indptr.push(0usize);
-    let mut end = 0;
-    for block in blocks {
-        for size in block.0 {
-            end += size;
-            indptr.push(end);
-        }
-        indices.extend_from_slice(&block.1);
-        data.extend_from_slice(&block.2);
-    }
-    assemble(n, indptr, indices, data)
-}
-
-/// Walks two sparse rows with columns in order; `entry(column, left, right)`, 0 for an absent value.
-fn merge(left: (&[u32], &[f32]), right: (&[u32], &[f32]), mut entry: impl FnMut(u32, f32, f32)) {
-    let mut left = left.0.iter().copied().zip(left.1.iter().copied()).peekable();
-    let mut right = right.0.iter().copied().zip(right.1.iter().copied()).peekable();
-    loop {
-        match (left.peek().copied(), right.peek().copied()) {
-            (Some((i, a)), Some((j, b))) if i == j => {
-                entry(i, a, b);
-                left.next();
-                right.next();
-            }
-            (Some((i, a)), Some((j, _))) if i < j => {
-                entry(i, a, 0.0);
-                left.next();
-            }
-            (_, Some((j, b))) => {
-                entry(j, 0.0, b);
-                right.next();
-            }
-            (Some((i, a)), None) => {
-                entry(i, a, 0.0);
-                left.next();
-            }
-            (None, None) => break,
-        }
-    }
-}
+pub(super) const EDGES: &str = "connectivities: the edges of the graph";

@@ -1,12 +1,12 @@
 //! Diffusion maps (Coifman & Lafon 2006; Haghverdi et al. 2016) of a connectivity graph, and the pseudotime along them.
 
+use super::links::Links;
 use super::spectral::{connected, leading};
 use super::symmetric::{check, Graph};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::Session;
 use ndarray::{Array2, ArrayView2};
-use sprs::CsMatI;
 
 /// Components of a diffusion map.
 #[derive(Debug, Clone)]
@@ -35,17 +35,13 @@ const MAX_PRODUCTS: usize = 4000;
 /// # Errors
 /// [`Error::Parameter`] for `n_comps` below 3 and an asymmetric graph, [`Error::Shape`] for a graph that is not square,
 /// [`Error::Values`] for negative or non-finite weights or a cell without neighbours, [`Error::Cancelled`].
-pub fn diffmap(
-    connectivities: &CsMatI<f32, u32, usize>,
-    n_comps: usize,
-    seed: u64,
-    session: &Session,
-) -> Result<DiffusionMap> {
+pub fn diffmap(connectivities: &impl Links, n_comps: usize, seed: u64, session: &Session) -> Result<DiffusionMap> {
     if n_comps <= 2 {
         return Err(Error::parameter("n_comps", "a number above 2", n_comps));
     }
+    let connectivities = connectivities.borrowed();
     session.install(|| {
-        let graph = check(connectivities, "diffmap", &session.monitor)?;
+        let graph = check(&connectivities, "diffmap", &session.monitor)?;
         let n = graph.n_vertices();
         let n_comps = n_comps.min(n.saturating_sub(1));
         if n_comps < 2 {
@@ -122,14 +118,15 @@ const STATIONARY: f32 = 0.9994;
 /// [`Error::Index`] for a root that is no cell, [`Error::Shape`] when the parts do not fit together, [`Error::Parameter`]
 /// for `n_dcs` outside 1 to the number of components, and those of [`diffmap`] for the graph.
 pub fn dpt(
-    connectivities: &CsMatI<f32, u32, usize>,
+    connectivities: &impl Links,
     components: ArrayView2<'_, f32>,
     eigenvalues: &[f32],
     n_dcs: usize,
     root: usize,
     session: &Session,
 ) -> Result<Vec<f64>> {
-    let graph = check(connectivities, "dpt", &session.monitor)?;
+    let connectivities = connectivities.borrowed();
+    let graph = check(&connectivities, "dpt", &session.monitor)?;
     let n = graph.n_vertices();
     if components.dim() != (n, eigenvalues.len()) {
         let (rows, cols) = components.dim();

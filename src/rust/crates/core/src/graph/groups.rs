@@ -1,5 +1,6 @@
 //! Cells by group: members and subgraphs.
 
+use super::links::Links;
 use crate::error::{Error, Result};
 use crate::memory;
 use sprs::CsMatI;
@@ -26,7 +27,8 @@ pub(super) fn members(group: &[u32], n_groups: usize) -> Result<(Vec<usize>, Vec
 ///
 /// # Errors
 /// [`Error::Shape`] when the graph is not square with one row per entry of `keep`; [`Error::Parameter`] for CSC.
-pub fn subgraph(graph: &CsMatI<f32, u32, usize>, keep: &[bool]) -> Result<CsMatI<f32, u32, usize>> {
+pub fn subgraph(graph: &impl Links, keep: &[bool]) -> Result<CsMatI<f32, u32, usize>> {
+    let graph = graph.borrowed();
     const NONE: u32 = u32::MAX;
     const GRAPH: &str = "the graph of some observations";
     let n = keep.len();

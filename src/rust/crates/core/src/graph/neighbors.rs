@@ -4,7 +4,7 @@ use super::connectivities::{fuzzy_simplicial_set, gauss_connectivities, gauss_of
 use super::knn::{knn, knn_by_batch, Batches, KnnParams, KnnResult, Method, EXACT_UP_TO};
 use crate::error::{Error, Result};
 use crate::session::Session;
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, CowArray, Ix2};
 use sprs::CsMatI;
 
 /// How distances become weights.
@@ -83,17 +83,26 @@ pub struct Neighbors {
 /// # Errors
 /// The errors of [`knn`], [`knn_by_batch`] and the kernel; [`Error::Parameter`] for `n_neighbors` of 1.
 pub fn neighbors(points: ArrayView2<'_, f32>, params: &NeighborsParams, session: &Session) -> Result<Neighbors> {
+    neighbors_of(points.into(), params, session)
+}
+
+/// Works as [`neighbors`] and drops the points, where they are handed over, before the graph is made.
+///
+/// # Errors
+/// The errors of [`neighbors`].
+pub fn neighbors_of(points: CowArray<'_, f32, Ix2>, params: &NeighborsParams, session: &Session) -> Result<Neighbors> {
     if params.batches.is_none() && params.knn.k == 1 {
         let expected = "at least 2, as a cell is the first of its own neighbours and 1 links nothing";
         return Err(Error::parameter("n_neighbors", expected, 1));
     }
     if !params.knn_only {
-        return all_pairs(points, params, session);
+        return all_pairs(points.view(), params, session);
     }
     let found = match &params.batches {
-        None => knn(points, &params.knn, session)?,
-        Some(batches) => knn_by_batch(points, batches, &params.knn, session)?,
+        None => knn(points.view(), &params.knn, session)?,
+        Some(batches) => knn_by_batch(points.view(), batches, &params.knn, session)?,
     };
+    drop(points);
     let connectivities = match params.kernel {
         Kernel::Umap => fuzzy_simplicial_set(&found.knn, session)?,
         Kernel::Gauss => gauss_connectivities(&found.knn, session)?,

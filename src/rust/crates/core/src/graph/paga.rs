@@ -2,6 +2,7 @@
 //! are neighbours than chance would have it.
 
 use super::groups::members;
+use super::links::Links;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::Session;
@@ -30,7 +31,8 @@ pub struct Paga {
 /// # Errors
 /// [`Error::Shape`] when `groups` has not one entry per cell, [`Error::Parameter`] for a CSC matrix or a group number
 /// of `n_groups` or more, [`Error::Cancelled`].
-pub fn paga(distances: &CsMatI<f32, u32, usize>, groups: &[u32], n_groups: usize, session: &Session) -> Result<Paga> {
+pub fn paga(distances: &impl Links, groups: &[u32], n_groups: usize, session: &Session) -> Result<Paga> {
+    let distances = distances.borrowed();
     let n = groups.len();
     if distances.shape() != (n, n) {
         let (rows, cols) = distances.shape();

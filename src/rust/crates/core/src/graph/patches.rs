@@ -1,58 +1,15 @@
 //! Results of this room in scanpy's names and layout, and its sparse matrices as elements.
 
+use super::connectivities::into_distances;
+use super::links::from_sprs;
 use super::{
-    Correlation, Dendrogram, DiffusionMap, Kernel, LinkageMethod, Metric, Neighbors, NeighborsParams, Paga, Pairwise,
-    UmapResult,
+    Correlation, Dendrogram, DiffusionMap, Kernel, KnnResult, LinkageMethod, Metric, Neighbors, NeighborsParams, Paga,
+    Pairwise, UmapResult,
 };
-use crate::element::{Array, Data, Number, Sparse, SparseFormat, Value};
-use crate::error::{Error, Result};
-use crate::memory;
+use crate::element::{Array, Value};
+use crate::error::Result;
 use crate::patch::Patch;
-use crate::with_data;
-use sprs::CsMatI;
-
-/// A matrix of this room (CSR) as an element.
-pub fn from_sprs<T>(m: CsMatI<T, u32, usize>) -> Sparse
-where
-    Vec<T>: Into<Data>,
-{
-    let shape = m.shape();
-    let format = if m.is_csr() { SparseFormat::Csr } else { SparseFormat::Csc };
-    let (indptr, indices, data) = m.into_raw_storage();
-    Sparse { format, shape, indptr: indptr.into_iter().map(|p| p as u64).collect(), indices, data: data.into() }
-}
-
-/// A square element, such as `obsp["connectivities"]`, as a CSR matrix of this room.
-///
-/// # Errors
-/// [`Error::Shape`] for a value that is no sparse matrix or contradicts itself.
-pub fn to_sprs(value: Value) -> Result<CsMatI<f32, u32, usize>> {
-    let s = match value {
-        Value::Sparse(s) => s,
-        other => return Err(Error::shape("connectivities", "a sparse matrix", other.encoding())),
-    };
-    // Turned, the indices of each row ascend whatever the file held.
-    let csr = match s.format {
-        SparseFormat::Csr if ascends(&s) => s,
-        SparseFormat::Csr => s.to_format(SparseFormat::Csc)?.to_format(SparseFormat::Csr)?,
-        SparseFormat::Csc => s.to_format(SparseFormat::Csr)?,
-    };
-    let indptr: Vec<usize> = csr.indptr.into_iter().map(|p| p as usize).collect();
-    let data = match csr.data {
-        Data::F32(v) => v,
-        other => with_data!(&other, v => memory::collected(v.iter().map(|x| x.to_f64() as f32), "weights of a graph")?),
-    };
-    CsMatI::try_new(csr.shape, indptr, csr.indices, data)
-        .map_err(|(.., e)| Error::shape("connectivities", "each column once in a row", e))
-}
-
-/// Whether the indices of every compressed row ascend; `false` too for offsets that contradict the indices.
-fn ascends(s: &Sparse) -> bool {
-    s.indptr.windows(2).all(|w| {
-        let row = s.indices.get(w[0] as usize..w[1] as usize);
-        row.is_some_and(|row| row.windows(2).all(|pair| pair[0] < pair[1]))
-    })
-}
+use crate::session::Session;
 
 /// Parameters noted about neighbours besides the numbers.
 #[derive(Debug, Clone, Default)]
@@ -71,9 +28,17 @@ pub struct NeighborsNames {
 ///
 /// # Errors
 /// Errors of [`Knn::validate`](super::Knn::validate).
-pub fn neighbors_patch(made: Neighbors, params: &NeighborsParams, names: &NeighborsNames) -> Result<Patch> {
+pub fn neighbors_patch(
+    made: Neighbors,
+    params: &NeighborsParams,
+    names: &NeighborsNames,
+    session: &Session,
+) -> Result<Patch> {
     let Neighbors { found, connectivities } = made;
-    let distances = from_sprs(super::distances_matrix(&found.knn)?);
+    let n_neighbors = params.n_neighbors(&found);
+    let KnnResult { knn, method: search, recall, .. } = found;
+    knn.validate()?;
+    let distances = from_sprs(session.install(|| into_distances(knn))?);
     let (uns, prefix) = match &names.key_added {
         None => ("neighbors".to_owned(), String::new()),
         Some(k) => (k.clone(), format!("{k}_")),
@@ -84,17 +49,17 @@ pub fn neighbors_patch(made: Neighbors, params: &NeighborsParams, names: &Neighb
         Kernel::Gauss => "gauss",
     };
     let mut noted = vec![
-        ("n_neighbors".to_owned(), Value::number(params.n_neighbors(&found) as i64)),
+        ("n_neighbors".to_owned(), Value::number(n_neighbors as i64)),
         ("method".to_owned(), Value::string(method)),
         ("random_state".to_owned(), Value::number(params.knn.seed as i64)),
         ("metric".to_owned(), Value::string(params.knn.metric.to_string())),
-        ("search".to_owned(), Value::string(found.method.to_string())),
+        ("search".to_owned(), Value::string(search.to_string())),
     ];
     if let Metric::Pairwise(Pairwise::Minkowski(p)) = params.knn.metric {
         let p = Value::Dict(vec![("p".to_owned(), Value::number(p))]);
         noted.push(("metric_kwds".to_owned(), p));
     }
-    if let Some(recall) = found.recall {
+    if let Some(recall) = recall {
         noted.push(("recall".to_owned(), Value::number(recall)));
     }
     if let (Some(batches), Some(key)) = (&params.batches, &names.batch_key) {
@@ -170,7 +135,7 @@ pub struct DendrogramNames {
     pub correlation: Correlation,
     /// Between clusters of groups.
     pub linkage_method: LinkageMethod,
-    /// Key of uns; `None` is "dendrogram_<groupby>".
+    /// Key of uns; `None` is `"dendrogram_<groupby>"`.
     pub key_added: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use crate::graph::ahead::{ahead, ahead_all};
 use crate::memory;
 use crate::session::Monitor;
 use rayon::prelude::*;
-use sprs::CsMatI;
+use sprs::CsMatViewI;
 use std::ops::Range;
 
 /// How far a stored weight may be from its mirror image, relative to the larger: rounding of f32 arithmetic.
@@ -63,7 +63,7 @@ impl<W> OwnGraph<W> {
 /// [`Error::Shape`] when it is not square, [`Error::Parameter`] when it is CSC, holds 2^32 vertices or more, or is not
 /// symmetric, [`Error::Values`] for a negative or non-finite weight, [`Error::Cancelled`].
 pub(crate) fn check<'a>(
-    graph: &'a CsMatI<f32, u32, usize>,
+    graph: &'a CsMatViewI<'_, f32, u32, usize>,
     operation: &'static str,
     monitor: &Monitor,
 ) -> Result<Graph<'a>> {
@@ -190,7 +190,7 @@ mod tests {
 
     fn checked(indptr: Vec<usize>, indices: Vec<u32>, data: Vec<f32>) -> Result<usize> {
         let n = indptr.len() - 1;
-        let graph = CsMatI::new((n, n), indptr, indices, data);
+        let graph = CsMatViewI::new((n, n), &indptr, &indices, &data);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         pool.install(|| check(&graph, "leiden", &Monitor::default()).map(|graph| graph.n_vertices()))
     }

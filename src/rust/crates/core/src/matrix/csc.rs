@@ -16,9 +16,10 @@ use super::{
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::session::{guard, Allowance, Keeping, Space};
+use crate::session::{guard, Allowance, Keeping, Session, Space};
 use crate::store::Traffic;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -64,6 +65,11 @@ impl Source for CscSource {
 
     fn packed(&self, keeping: &Keeping, scratch: &Space) -> PackedState {
         self.parts.packed_state(keeping, scratch)
+    }
+
+    fn pack(&self, path: &Path, session: &Session) -> Result<Option<(u64, bool)>> {
+        let kept = self.parts.pack(path, session)?;
+        Ok(Some((kept.bytes, kept.made)))
     }
 
     fn reads(&self) -> Reads {

@@ -12,10 +12,14 @@ use super::{
 use crate::element::DType;
 use crate::error::Result;
 use crate::memory;
-use crate::session::{Allowance, Keeping, Space};
+use crate::session::{Allowance, Keeping, Session, Space};
 use crate::store::Traffic;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
+
+/// Entries that are decoded before they are packed.
+const STEP: u64 = 1 << 16;
 
 /// A `csr_matrix` element.
 #[derive(Debug)]
@@ -60,6 +64,11 @@ impl Source for CsrSource {
 
     fn packed(&self, keeping: &Keeping, scratch: &Space) -> PackedState {
         self.parts.packed_state(keeping, scratch)
+    }
+
+    fn pack(&self, path: &Path, session: &Session) -> Result<Option<(u64, bool)>> {
+        let kept = self.parts.pack(path, session)?;
+        Ok(Some((kept.bytes, kept.made)))
     }
 
     fn reads(&self) -> Reads {
@@ -216,16 +225,31 @@ impl SparseParts {
                 if left.is_empty() {
                     break;
                 }
-                let of_file = left.start..reader.missing(&left);
-                let before = out.indices.len();
-                self.append(&of_file, &mut cursors, out)?;
-                if *fills {
-                    reader.fill(&of_file, &out.indices[before..], &out.data[before..])?;
+                let (first, end) = (left.start, reader.missing(&left));
+                if !fills {
+                    self.append(&(first..end), &mut cursors, out)?;
+                    left.start = end;
                 }
-                left.start = of_file.end;
+                let before = out.indices.len();
+                // A store far away gives all of a block at a time.
+                let step = if self.store.location().path().is_some() { self.step() } else { u64::MAX };
+                while left.start < end {
+                    let step = left.start..(left.start / step + 1).saturating_mul(step).min(end);
+                    self.append(&step, &mut cursors, out)?;
+                    reader.fill(&(first..step.end), &out.indices[before..], &out.data[before..])?;
+                    left.start = step.end;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Returns the entries of a step: those of so few whole chunks that they are still in the
+    /// processor's caches when they are packed.
+    pub(super) fn step(&self) -> u64 {
+        let chunk = [&self.indices, &self.data].map(|array| if array.is_contiguous() { 1 } else { array.chunk()[0] });
+        let chunk = chunk[0].max(chunk[1]);
+        chunk.saturating_mul((STEP / chunk).max(1))
     }
 
     /// Appends the values in a run as the file has them.

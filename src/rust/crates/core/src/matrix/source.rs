@@ -3,10 +3,11 @@
 use super::{Block, ColumnMap};
 use crate::element::DType;
 use crate::error::Result;
-use crate::session::{Allowance, Keeping, Space};
+use crate::session::{Allowance, Keeping, Session, Space};
 use crate::store::Traffic;
 use crate::vector::Vector;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The layout of a stored matrix.
@@ -120,6 +121,17 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     fn packed(&self, keeping: &Keeping, scratch: &Space) -> super::PackedState {
         let _ = (keeping, scratch);
         super::PackedState::None
+    }
+
+    /// Reads the packed rows from the file at `path` from now on, which is made where there is none
+    /// that fits. Returns its bytes and whether it was made; `None` for a matrix that cannot be
+    /// packed.
+    ///
+    /// # Errors
+    /// The errors of reading the matrix and of writing the file.
+    fn pack(&self, path: &Path, session: &Session) -> Result<Option<(u64, bool)>> {
+        let _ = (path, session);
+        Ok(None)
     }
 
     /// Returns the counts of the reads so far.

@@ -213,7 +213,7 @@ impl Columns {
     }
 
     /// Returns the columns of `other` with the sums that were put aside.
-    fn other(&self) -> impl ExactSizeIterator<Item = Plain> + '_ {
+    fn compensated(&self) -> impl ExactSizeIterator<Item = Plain> + '_ {
         self.other.iter().enumerate().map(|(c, plain)| {
             let (sum, squares) = self.aside.get(c).copied().unwrap_or_default();
             Plain { sum: sum + plain.sum, squares: squares + plain.squares }
@@ -224,7 +224,7 @@ impl Columns {
     /// the sums are below 2^53.
     pub(super) fn add_sums(&self, to: &mut [f64]) {
         to.iter_mut().zip(&self.whole).for_each(|(t, w)| *t += w.sum());
-        to.iter_mut().zip(self.other()).for_each(|(t, c)| *t += c.sum);
+        to.iter_mut().zip(self.compensated()).for_each(|(t, c)| *t += c.sum);
     }
 
     /// Returns how many values of every column are not 0, in rows of whole numbers and rows added
@@ -258,15 +258,15 @@ impl Columns {
         if self.other_rows > 0 {
             let n = self.other_rows as f64;
             let tolerated = tolerated(n);
-            let shifts = self.other().map(|c| c.cancels(n, tolerated).then_some(c.sum / n));
+            let shifts = self.compensated().map(|c| c.cancels(n, tolerated).then_some(c.sum / n));
             let mut again = Again::new(shifts, self.what)?;
             if !again.sums.is_empty() {
                 // Rows of whole numbers are not in `other`.
                 let other = |row: &RowOf<'a, T>| self.whole_rows == 0 || whole_sum(row.1, self.largest).is_none();
                 rows.filter(other).for_each(|row| again.add(row, &f));
             }
-            let sums = self.other().enumerate().map(|(c, plain)| {
-                again.of(c).unwrap_or(Shifted { stored: n, shift: 0.0, sum: plain.sum, squares: plain.squares })
+            let sums = self.compensated().enumerate().map(|(c, plain)| {
+                again.shifted(c).unwrap_or(Shifted { stored: n, shift: 0.0, sum: plain.sum, squares: plain.squares })
             });
             all.merge(&Moments::of_shifted(self.other_rows, self.n_cols, sums));
         }
@@ -350,7 +350,7 @@ impl Again {
 
     /// Returns the sums of column `c`, if it has any. The mean of a constant is the constant, to
     /// the last bit.
-    fn of(&self, c: usize) -> Option<Shifted> {
+    fn shifted(&self, c: usize) -> Option<Shifted> {
         let place = self.places[c].checked_sub(1)? as usize;
         let (Shifted { stored, shift, sum, squares }, lost) = (self.sums[place], self.lost[place]);
         Some(match self.constant[place] {

@@ -9,8 +9,8 @@
 use super::view::{each, with_view};
 use super::{filter, hvg, mean_var, normalize};
 use super::{
-    filter_cells, filter_genes, highly_variable_genes, log1p, n_components, normalize_total, pca, scale, CellCriterion,
-    GeneCriterion, HvgOptions, NormalizeOptions, PcaOptions, ScaleOptions,
+    filter_cells, filter_genes, highly_variable_genes, log1p, n_components, normalize_total, pca, pca_by_lanczos,
+    scale, CellCriterion, GeneCriterion, HvgOptions, NormalizeOptions, PcaOptions, ScaleOptions,
 };
 use crate::chain::LazyMatrix;
 use crate::error::{Error, Result};
@@ -107,9 +107,10 @@ pub fn simulate_doublets(x: &LazyMatrix, options: &DoubletOptions, session: &Ses
         }
         mean = found.mean;
     }
-    let found = pca(&observed, &PcaOptions { n_comps: Some(n_comps), zero_center: options.mean_center }, session)?;
+    let found =
+        pca_by_lanczos(&observed, &PcaOptions { n_comps: Some(n_comps), zero_center: options.mean_center }, session)?;
     let mut coordinates = found.x_pca;
-    let counts = if linear { None } else { Some(Counts::of(&counts, session)?) };
+    let counts = if linear { None } else { Some(Counts::read(&counts, session)?) };
     let parents = pairs(n, (n as f64 * options.sim_doublet_ratio) as usize, options.seed)?;
     session.install(|| {
         let Some(counts) = counts else {
@@ -213,7 +214,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(x: &LazyMatrix, session: &Session) -> Result<Self> {
+    fn read(x: &LazyMatrix, session: &Session) -> Result<Self> {
         let rows = memory::filled(x.shape().0, 0..0, DOUBLETS)?;
         let mut all = Counts { rows, columns: Vec::new(), values: Vec::new() };
         let prepare = |block: Block| {

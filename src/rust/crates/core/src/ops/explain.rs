@@ -11,10 +11,11 @@ use crate::session::Session;
 use crate::store::Traffic;
 use crate::stream::{keeps_columns, scratch, Needs};
 use std::fmt;
+use std::path::PathBuf;
 
 /// The place that a pass reads its values from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum ReadFrom {
     /// The file (or the matrix in memory).
     File,
     /// Columns that an earlier pass has kept.
@@ -31,7 +32,7 @@ pub struct Step {
     /// The verb, by scanpy's name.
     pub verb: String,
     /// The passes over the values, each with the place that it reads from.
-    pub passes: Vec<From>,
+    pub passes: Vec<ReadFrom>,
     /// The data that a verb without passes reads: results of an earlier pass, an element of obsm,
     /// or no values.
     pub without: &'static str,
@@ -140,9 +141,9 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
     let packing = all_rows && matches!(packed, PackedState::Planned(_));
 
     let own = match (&kept, packed_bytes) {
-        (Some(_), _) => From::Kept,
-        (None, Some(_)) => From::Packed,
-        (None, None) => From::File,
+        (Some(_), _) => ReadFrom::Kept,
+        (None, Some(_)) => ReadFrom::Packed,
+        (None, None) => ReadFrom::File,
     };
     // A first pass over selected columns keeps them for later passes.
     let keeping = keeps_columns(x);
@@ -152,20 +153,20 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
         for need in needs {
             passes.push(from);
             if need.keeps_columns && keeping {
-                from = From::Kept;
-            } else if packing && from == From::File {
-                from = From::Packed;
+                from = ReadFrom::Kept;
+            } else if packing && from == ReadFrom::File {
+                from = ReadFrom::Packed;
             }
         }
-        let count = |of: From| passes.iter().filter(|from| **from == of).count() as u64;
-        let bytes = whole_pass * count(From::File) + packed_bytes.unwrap_or(0) * count(From::Packed);
+        let count = |place: ReadFrom| passes.iter().filter(|from| **from == place).count() as u64;
+        let bytes = whole_pass * count(ReadFrom::File) + packed_bytes.unwrap_or(0) * count(ReadFrom::Packed);
         Step { verb: verb.to_owned(), passes, without: KNOWN, more: false, columns: m, bytes }
     };
     // Verbs that read no values at all.
     let none = |verb: &str, without| Step { without, columns: 0, ..step(verb, &[]) };
     // Verbs that go through the matrix column by column.
     let by_columns = |verb: &str| match &index {
-        Some(index) if x.is_sparse() => Step { passes: vec![From::Index], bytes: index.bytes(), ..step(verb, &[]) },
+        Some(index) if x.is_sparse() => Step { passes: vec![ReadFrom::Index], bytes: index.bytes(), ..step(verb, &[]) },
         _ => step(verb, &[Needs::FILE]),
     };
     let mut steps = Vec::new();
@@ -179,7 +180,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
         steps.push(step("downsample_counts", &downsample::passes()));
         let (first, kept) = doublets::passes(x, session);
         let mut scrublet = step("scrublet", &first);
-        scrublet.passes.extend(std::iter::repeat_n(From::Kept, kept));
+        scrublet.passes.extend(std::iter::repeat_n(ReadFrom::Kept, kept));
         steps.push(scrublet);
         steps.push(step("pseudobulk", &aggregate::passes()));
     }
@@ -211,13 +212,13 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
     steps.push(none("sample", "no values"));
     // One gene is another selection, for which the columns kept for this one are not used.
     let gene = match (&index, source.layout()) {
-        (Some(index), _) => (From::Index, index.bytes() / stored.1.max(1) as u64),
+        (Some(index), _) => (ReadFrom::Index, index.bytes() / stored.1.max(1) as u64),
         (None, layout) => {
             let share = if layout == Layout::Csc { m.max(1) as u64 } else { 1 };
             match packed_bytes {
-                Some(bytes) => (From::Packed, bytes / share),
-                None if layout == Layout::Csc => (From::File, whole_pass / share),
-                None => (From::File, source.pass_bytes(&rows, None)),
+                Some(bytes) => (ReadFrom::Packed, bytes / share),
+                None if layout == Layout::Csc => (ReadFrom::File, whole_pass / share),
+                None => (ReadFrom::File, source.pass_bytes(&rows, None)),
             }
         }
     };
@@ -228,18 +229,23 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
 
 /// Returns a sentence about packed rows; `None` where there is nothing to tell.
 fn packed_fact(packed: &PackedState, all_rows: bool) -> Option<String> {
+    let file = |path: &Option<PathBuf>| match path {
+        Some(path) => format!("'{}'", path.display()),
+        None => "a scratch file".to_owned(),
+    };
     match packed {
         PackedState::None => None,
         PackedState::Planned(limit) => all_rows.then(|| {
             let most = bytes(*limit);
             format!(
-                "the first pass leaves its rows in a scratch file of at most {most}, read in a fraction of the time"
+                "the first pass leaves its rows in a scratch file of at most {most}: up to a tenth longer, and a quarter of \
+                 the time for those after it"
             )
         }),
-        PackedState::Kept { kept, all, bytes: n, trouble: None } if kept == all => {
-            Some(format!("all rows, {} in a scratch file, read in a fraction of the time", bytes(*n)))
+        PackedState::Kept { kept, all, bytes: n, path, trouble: None } if kept == all => {
+            Some(format!("all rows, {} in {}, read in a quarter of the time", bytes(*n), file(path)))
         }
-        PackedState::Kept { kept, all, bytes: n, trouble } => {
+        PackedState::Kept { kept, all, bytes: n, path, trouble } => {
             let why = match trouble {
                 None => "; the next pass leaves the rest".to_owned(),
                 Some(PackedTrouble::Limit(limit)) => {
@@ -250,7 +256,7 @@ fn packed_fact(packed: &PackedState, all_rows: bool) -> Option<String> {
                 Some(PackedTrouble::Damaged) => ": not all were as they were written".to_owned(),
             };
             let share = 100.0 * *kept as f64 / (*all).max(1) as f64;
-            Some(format!("{share:.0} % of the rows, {} in a scratch file, the rest from the file{why}", bytes(*n)))
+            Some(format!("{share:.0} % of the rows, {} in {}, the rest from the file{why}", bytes(*n), file(path)))
         }
     }
 }
@@ -278,7 +284,7 @@ impl fmt::Display for Plan {
             let passes = format!("{}{}", s.passes.len(), if s.more { "+" } else { "" });
             let reads = if s.bytes == 0 { "-".to_owned() } else { bytes(s.bytes) };
             let columns = big(s.columns as u64);
-            writeln!(f, "    {:<width$} {passes:>6}  {:<15} {columns:>8}  {reads:>9}", s.verb, s.from())?;
+            writeln!(f, "    {:<width$} {passes:>6}  {:<15} {columns:>8}  {reads:>9}", s.verb, s.places())?;
         }
         Ok(())
     }
@@ -286,12 +292,12 @@ impl fmt::Display for Plan {
 
 impl Step {
     /// Returns the places that the passes read from, such as "file, then kept" or "known".
-    pub fn from(&self) -> String {
-        let name = |from: &From| match from {
-            From::File => "file",
-            From::Kept => "kept",
-            From::Index => "index",
-            From::Packed => "packed",
+    pub fn places(&self) -> String {
+        let name = |from: &ReadFrom| match from {
+            ReadFrom::File => "file",
+            ReadFrom::Kept => "kept",
+            ReadFrom::Index => "index",
+            ReadFrom::Packed => "packed",
         };
         match (self.passes.first(), self.passes.last()) {
             (Some(first), Some(last)) if first != last => format!("{}, then {}", name(first), name(last)),

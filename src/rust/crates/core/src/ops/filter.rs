@@ -95,7 +95,7 @@ pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, session: &Session)
     let mut number = reduce(x, &CellNumbers { n_obs: x.shape().0, counts, check }, session)?;
     let column = if counts { "n_counts" } else { "n_genes" };
     let exact = if counts { past_doubles(x, Axis::Var, &mut number, session)? } else { None };
-    Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: true })
+    Ok(Filtered { keep: inside_bound(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: true })
 }
 
 /// Finds the genes with enough, or not too many, counts or cells that they are detected in
@@ -116,7 +116,7 @@ pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, session: &Session)
     let mut number = reduce(x, &GeneNumbers { n_vars: x.shape().1, counts, check }, session)?;
     let column = if counts { "n_counts" } else { "n_cells" };
     let exact = if counts { past_doubles(x, Axis::Obs, &mut number, session)? } else { None };
-    Ok(Filtered { keep: within(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: false })
+    Ok(Filtered { keep: inside_bound(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: false })
 }
 
 /// The pass that gives the counts of each cell, or the number of genes detected in it.
@@ -192,6 +192,6 @@ fn check_bound(parameter: &'static str, bound: f64) -> Result<()> {
     Ok(())
 }
 
-fn within(number: &[f64], bound: f64, minimum: bool) -> Result<Vec<bool>> {
+fn inside_bound(number: &[f64], bound: f64, minimum: bool) -> Result<Vec<bool>> {
     memory::collected(number.iter().map(|&n| if minimum { n >= bound } else { n <= bound }), NUMBERS)
 }

@@ -4,8 +4,9 @@
 use crate::chain::LazyMatrix;
 use crate::element::{DType, Data, Number};
 use crate::error::{Error, Result};
-use crate::location::Location;
-use crate::matrix::{pack, Bits, Block, ColumnIndex, IndexWriter, Layout, Positions, Scratch, Source, Storage};
+use crate::matrix::{
+    pack, Bits, Block, ColumnIndex, IndexWriter, Layout, Location, Positions, Scratch, Source, Storage,
+};
 use crate::memory;
 use crate::session::{Lease, Session};
 use crate::stream::{no_state, reduce, Needs, Reducer, Scatter};
@@ -42,7 +43,7 @@ pub fn index_columns(x: &LazyMatrix, dir: &Path, session: &Session) -> Result<In
         (Layout::Csc, _) => refused("is stored by column: its genes are read without an index"),
         (Layout::Dense, _) => refused("is dense: only compressed rows can be indexed"),
         (Layout::Csr, Some(location)) => {
-            let path = dir.join(name(&location.store, &location.element));
+            let path = dir.join(name_beside(&location, "columns"));
             let opened = ColumnIndex::open(&path, &**source);
             // A damaged index is made again.
             if let Some(index) = opened.ok().flatten() {
@@ -62,11 +63,12 @@ pub fn index_columns(x: &LazyMatrix, dir: &Path, session: &Session) -> Result<In
     }
 }
 
-/// Returns the name of the index file, which differs for each store and element.
-fn name(store: &Location, element: &str) -> String {
+/// Returns the name of a file of this kind, which differs for each store and element.
+pub(super) fn name_beside(location: &Location, kind: &str) -> String {
+    let Location { store, element } = location;
     let stem = store.path().and_then(Path::file_stem).map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let key = crate::matrix::hash(format!("{store}\0{element}").as_bytes());
-    format!("{stem}.{}.{key:016x}.columns", element.replace('/', "_"))
+    format!("{stem}.{}.{key:016x}.{kind}", element.replace('/', "_"))
 }
 
 /// The stored values of some rows, sorted by column.

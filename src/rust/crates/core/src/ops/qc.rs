@@ -322,7 +322,7 @@ fn membership(qc_vars: &[QcSubset], n_vars: usize) -> Membership {
 
 impl Membership {
     #[inline(always)]
-    fn of(&self, gene: usize) -> &[u32] {
+    fn sets_of(&self, gene: usize) -> &[u32] {
         let start = if gene == 0 { 0 } else { self.ends[gene - 1] };
         &self.sets[start as usize..self.ends[gene] as usize]
     }
@@ -348,7 +348,7 @@ fn metrics<T: Number + PartialOrd>(view: &View<'_, T>, pass: &Quality<'_>) -> Re
         rows.total.push(sum.total);
         if n_sets > 0 {
             let sets = &mut rows.sets[i * n_sets..(i + 1) * n_sets];
-            each(row, |c, x| members.of(c).iter().for_each(|&s| sets[s as usize] += x));
+            each(row, |c, x| members.sets_of(c).iter().for_each(|&s| sets[s as usize] += x));
         }
         if !percent_top.is_empty() {
             top.sums(row.1, percent_top, &mut rows.top);

@@ -4,7 +4,7 @@
 
 use super::gene_sets::by_set;
 use super::sums::col_sums;
-use super::view::{each, with_view, Check, RowOf};
+use super::view::{with_view, Check, RowOf};
 use crate::chain::LazyMatrix;
 use crate::element::Number;
 use crate::error::{Error, Result};
@@ -14,6 +14,7 @@ use crate::random::Legacy;
 use crate::session::Session;
 use crate::simd::{self, Level};
 use crate::stream::{no_state, reduce, Needs, Reducer};
+use rayon::prelude::*;
 use serde::Serialize;
 
 const SCORES: &str = "score_genes: scores of the cells";
@@ -56,10 +57,18 @@ pub fn score_genes(
     };
     let sums = col_sums(x, session)?;
     let means = memory::collected(pool.iter().map(|&j| sums[j as usize] / n as f64), SCORES)?;
-    let bins = bins(&means, options.n_bins)?;
+    let bins = Bins::new(pool, bins(&means, options.n_bins)?)?;
+    // Every set starts from the seed anew, so that sets need not wait for one another.
+    let controls = session.install(|| {
+        let each = sets.par_iter().map(|set| {
+            session.monitor.check()?;
+            bins.controls(set, m, options)
+        });
+        memory::parallel(each, SCORES)
+    })?;
     let mut by_gene: Vec<(u32, u32, f64)> = Vec::new();
-    for (k, set) in sets.iter().enumerate() {
-        let controls = controls(set, pool, &bins, m, options)?;
+    for (k, (set, controls)) in sets.iter().zip(controls).enumerate() {
+        let controls = controls?;
         if controls.is_empty() {
             let hint = if options.ctrl_as_ref { "; try ctrl_as_ref={false}" } else { "" };
             let expected =
@@ -115,29 +124,56 @@ fn bins(means: &[f64], n_bins: usize) -> Result<Vec<u32>> {
     Ok(bins)
 }
 
-/// The control genes of a set.
-fn controls(set: &[u32], pool: &[u32], bins: &[u32], m: usize, options: &ScoreOptions) -> Result<Vec<u32>> {
-    let mut in_set = memory::zeros::<bool>(m, SCORES)?;
-    set.iter().for_each(|&j| in_set[j as usize] = true);
-    let mut met: Vec<u32> = memory::room(set.len(), SCORES)?;
-    met.extend(pool.iter().zip(bins).filter(|(&j, _)| in_set[j as usize]).map(|(_, &bin)| bin));
-    met.sort_unstable();
-    met.dedup();
-    let mut random = Legacy::new(options.seed);
-    let mut out = Vec::new();
-    for bin in met {
-        let of_bin = |(&j, &b): &(&u32, &u32)| b == bin && (options.ctrl_as_ref || !in_set[j as usize]);
-        let mut genes: Vec<u32> = memory::room(pool.len(), SCORES)?;
-        genes.extend(pool.iter().zip(bins).filter(of_bin).map(|(&j, _)| j));
-        if options.ctrl_size < genes.len() {
-            random.shuffle(&mut genes);
-            genes.truncate(options.ctrl_size);
+/// The genes of a pool, and where the genes of each bin are.
+struct Bins<'a> {
+    pool: &'a [u32],
+    /// The bin of each gene of the pool.
+    bins: Vec<u32>,
+    /// Where the genes of each bin begin in `genes`, which has them in the order of the pool.
+    starts: Vec<usize>,
+    genes: Vec<u32>,
+}
+
+impl<'a> Bins<'a> {
+    /// Sorts the genes of the pool by their bins.
+    fn new(pool: &'a [u32], bins: Vec<u32>) -> Result<Self> {
+        let n = bins.iter().max().map_or(0, |&bin| bin as usize + 1);
+        let mut starts = memory::zeros::<usize>(n + 1, SCORES)?;
+        bins.iter().for_each(|&bin| starts[bin as usize + 1] += 1);
+        (0..n).for_each(|bin| starts[bin + 1] += starts[bin]);
+        let mut next = memory::collected(starts.iter().copied(), SCORES)?;
+        let mut genes = memory::zeros::<u32>(pool.len(), SCORES)?;
+        for (&gene, &bin) in pool.iter().zip(&bins) {
+            genes[next[bin as usize]] = gene;
+            next[bin as usize] += 1;
         }
-        memory::reserve(&mut out, genes.len(), SCORES)?;
-        out.extend(genes.into_iter().filter(|&j| !in_set[j as usize]));
+        Ok(Bins { pool, bins, starts, genes })
     }
-    out.sort_unstable();
-    Ok(out)
+
+    /// Returns the control genes of a set, positions among the `m` genes of the matrix, ascending.
+    fn controls(&self, set: &[u32], m: usize, options: &ScoreOptions) -> Result<Vec<u32>> {
+        let mut in_set = memory::zeros::<bool>(m, SCORES)?;
+        set.iter().for_each(|&j| in_set[j as usize] = true);
+        let mut met: Vec<u32> = memory::room(set.len(), SCORES)?;
+        met.extend(self.pool.iter().zip(&self.bins).filter(|(&j, _)| in_set[j as usize]).map(|(_, &bin)| bin));
+        met.sort_unstable();
+        met.dedup();
+        let mut random = Legacy::new(options.seed);
+        let mut out = Vec::new();
+        for bin in met {
+            let of_bin = &self.genes[self.starts[bin as usize]..self.starts[bin as usize + 1]];
+            let mut genes: Vec<u32> = memory::room(of_bin.len(), SCORES)?;
+            genes.extend(of_bin.iter().filter(|&&j| options.ctrl_as_ref || !in_set[j as usize]));
+            if options.ctrl_size < genes.len() {
+                random.shuffle(&mut genes);
+                genes.truncate(options.ctrl_size);
+            }
+            memory::reserve(&mut out, genes.len(), SCORES)?;
+            out.extend(genes.into_iter().filter(|&j| !in_set[j as usize]));
+        }
+        out.sort_unstable();
+        Ok(out)
+    }
 }
 
 /// The weights of each gene in the scores of the sets, gene after gene.
@@ -185,16 +221,24 @@ simd::vectorized! {
     /// Adds the values of a cell to its scores. Products and sums round one by one at every level: the same bits.
     fn add_row [T: Number](weights: &Weights, row: RowOf<'_, T>, to: &mut [f64]) where level in [Avx512, Avx2]: Level {
         let _ = level;
-        each(row, |gene, x| match weights.shared[gene] {
-            ALONE => {
-                let of = &weights.entries[weights.starts[gene]..weights.starts[gene + 1]];
-                of.iter().for_each(|&(set, w)| to[set as usize] += w * x);
+        // A loop and no closure, which would not be compiled for the level.
+        let (columns, values) = row;
+        for (k, x) in values.iter().enumerate() {
+            let (gene, x) = (columns.map_or(k, |columns| columns[k] as usize), x.to_f64());
+            match weights.shared[gene] {
+                ALONE => {
+                    for &(set, w) in &weights.entries[weights.starts[gene]..weights.starts[gene + 1]] {
+                        to[set as usize] += w * x;
+                    }
+                }
+                shared => {
+                    let of = &weights.rows[shared as usize * weights.width..][..weights.width];
+                    for (to, w) in to.iter_mut().zip(of) {
+                        *to += w * x;
+                    }
+                }
             }
-            shared => {
-                let of = &weights.rows[shared as usize * weights.width..][..weights.width];
-                to.iter_mut().zip(of).for_each(|(to, w)| *to += w * x);
-            }
-        });
+        }
     }
 }
 

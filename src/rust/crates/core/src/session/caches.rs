@@ -78,9 +78,13 @@ impl Caches {
         named.iter().filter(|(known, _)| known == name).find_map(|(_, entry)| entry.clone().downcast().ok())
     }
 
-    /// Keeps an entry by name.
+    /// Keeps an entry by name, in place of the one before.
     pub(crate) fn keep_named<T: Any + Send + Sync>(&self, name: String, entry: Arc<T>) {
-        lock(&self.1).push((name, entry));
+        let mut named = lock(&self.1);
+        // Dropped when the lock is free again.
+        let _before: Vec<_> = named.extract_if(.., |(known, entry)| *known == name && entry.is::<T>()).collect();
+        named.push((name, entry));
+        drop(named);
     }
 
     /// Drops named entries of this type that nobody else holds.

@@ -68,6 +68,31 @@ pub(super) fn disk(_: &Path) -> Option<(u64, u64)> {
     None
 }
 
+/// Whether the files of `folder` are in memory.
+#[cfg(target_os = "linux")]
+pub(super) fn is_in_memory(folder: &Path) -> bool {
+    const TMPFS: u32 = 0x0102_1994;
+    const RAMFS: u32 = 0x8584_58f6;
+    use std::os::unix::ffi::OsStrExt;
+    let Ok(name) = std::ffi::CString::new(folder.as_os_str().as_bytes()) else { return false };
+    let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: a name that ends with 0, and room for the answer.
+    let failed = unsafe { libc::statfs(name.as_ptr(), found.as_mut_ptr()) } != 0;
+    if failed {
+        return false;
+    }
+    // SAFETY: filled, as the call did not fail.
+    let found = unsafe { found.assume_init() };
+    // As the kernel has it in 32 bits, whatever the type here.
+    [TMPFS, RAMFS].contains(&(found.f_type as u32))
+}
+
+/// Whether the files of `folder` are in memory: nobody tells.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_in_memory(_: &Path) -> bool {
+    false
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
@@ -78,5 +103,10 @@ mod tests {
         let (free, all) = disk(&std::env::temp_dir()).unwrap();
         assert!(free <= all && all > 0);
         assert_eq!(disk(Path::new("/no/such/folder")), None);
+        assert!(!is_in_memory(Path::new("/proc")) && !is_in_memory(Path::new("/no/such/folder")));
+        // Where there is one, as nearly everywhere.
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+        let in_memory = mounts.lines().any(|line| line.starts_with("tmpfs /dev/shm tmpfs"));
+        assert_eq!(is_in_memory(Path::new("/dev/shm")), in_memory);
     }
 }

@@ -69,6 +69,11 @@ impl Space {
         Some(free.saturating_sub((all / RESERVE.0).min(RESERVE.1)))
     }
 
+    /// Returns whether its files are in memory.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        machine::is_in_memory(&self.folder())
+    }
+
     /// Registers dispensable data, to be deleted before a request for bytes is refused.
     pub(crate) fn may_take_back<T: Yields + 'static>(&self, from: &Arc<T>) {
         let from: Weak<dyn Yields> = Arc::<T>::downgrade(from);
@@ -141,13 +146,15 @@ pub struct Allowance {
 pub struct Keeping {
     caches: Caches,
     limit: Option<u64>,
+    memory: usize,
     fills: bool,
 }
 
 impl Keeping {
-    /// Makes the use of packed rows in `caches`, of at most `limit` bytes (see [`Keeping::limit`]).
-    pub(super) fn new(caches: Caches, limit: Option<u64>, fills: bool) -> Self {
-        Keeping { caches, limit, fills }
+    /// Makes the use of packed rows in `caches`, of at most `limit` bytes (see [`Keeping::limit`]), in
+    /// a session of `memory` bytes.
+    pub(super) fn new(caches: Caches, limit: Option<u64>, memory: usize, fills: bool) -> Self {
+        Keeping { caches, limit, memory, fills }
     }
 
     /// Returns the caches that hold the packed rows.
@@ -155,10 +162,20 @@ impl Keeping {
         &self.caches
     }
 
-    /// Returns the bytes that packed rows may take: `None` for as many as the matrix takes in its
-    /// file, 0 for none at all.
-    pub(crate) fn limit(&self) -> Option<u64> {
-        self.limit
+    /// Returns whether packed rows are turned off.
+    pub(crate) fn is_off(&self) -> bool {
+        self.limit == Some(0)
+    }
+
+    /// Returns the bytes that packed rows of a matrix of `stored` bytes may take in `scratch`: the
+    /// limit that is set, else as many as the matrix takes in its file, but no more than a third of
+    /// the free scratch space, and than a quarter of the session's memory where scratch files are in
+    /// memory.
+    pub(crate) fn limit(&self, stored: u64, scratch: &Space) -> u64 {
+        self.limit.unwrap_or_else(|| {
+            let most = if scratch.is_in_memory() { self.memory as u64 / 4 } else { u64::MAX };
+            stored.min(scratch.free() / 3).min(most)
+        })
     }
 
     /// Returns whether the pass leaves packed rows for later ones.

@@ -47,7 +47,7 @@ pub struct Session {
 impl Default for Session {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let (memory, graph_memory, packed) = (DEFAULT_MEMORY, None, Some(0));
+        let (memory, graph_memory, packed) = (DEFAULT_MEMORY, None, None);
         let (monitor, pool, budget, held, scratch, caches) = Default::default();
         Session { threads, memory, graph_memory, monitor, team: None, pool, budget, held, scratch, packed, caches }
     }
@@ -97,7 +97,7 @@ impl Session {
 
     /// Returns how a pass uses packed rows: it finds them, and leaves them where it `fills`.
     pub fn keeping(&self, fills: bool) -> Keeping {
-        Keeping::new(self.caches.clone(), self.packed, fills)
+        Keeping::new(self.caches.clone(), self.packed, self.memory, fills)
     }
 
     /// Leases `bytes` for work of the graph stage, all or none. They are not part of `memory`,

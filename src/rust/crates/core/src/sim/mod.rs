@@ -35,6 +35,18 @@
 //!
 //! Results are bit-identical for any number of threads and any block order on one platform; another
 //! `libm` may round a probability differently, which changes a count in about 1e12.
+//!
+//! ```
+//! # fn main() -> anndataoom_core::Result<()> {
+//! use anndataoom_core::sim::{SimulatedSource, Simulation};
+//! use anndataoom_core::{ops, LazyMatrix, Session};
+//!
+//! let simulation = Simulation { n_obs: 300, n_vars: 500, seed: 1, ..Simulation::default() };
+//! let x = LazyMatrix::new(std::sync::Arc::new(SimulatedSource::new(simulation)?));
+//! assert_eq!(ops::row_sums(&x, &Session::default())?.len(), 300);
+//! # Ok(())
+//! # }
+//! ```
 
 mod file;
 mod genes;

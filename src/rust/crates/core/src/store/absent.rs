@@ -1,4 +1,4 @@
-//! Stores far away in a build without them: nothing is ever opened.
+//! The stand-in for `remote` in a build without remote stores: no URL can be opened.
 
 use super::array::{Extent, Take};
 use super::backend::State;
@@ -20,12 +20,12 @@ fn absent<T>(url: &str) -> Result<T> {
 /// Refuses a URL.
 ///
 /// # Errors
-/// [`Error::State`].
+/// [`Error::State`] always.
 pub(super) fn named(url: &str, _: &[(String, String)]) -> Result<String> {
     absent(url)
 }
 
-/// Accepts what a cache would be set to; there is none.
+/// Accepts any settings of the cache, and ignores them.
 ///
 /// # Errors
 /// None.
@@ -33,7 +33,7 @@ pub fn set_cache(_: Option<&Path>, _: Option<u64>) -> Result<()> {
     Ok(())
 }
 
-/// No folder.
+/// Returns `None`: there is no cache.
 pub fn cache_folder() -> Option<PathBuf> {
     None
 }
@@ -48,7 +48,7 @@ pub(super) struct Place(Infallible);
 #[derive(Debug)]
 pub(super) struct FarFile(Infallible);
 
-/// The part of an object that is asked for.
+/// The part of an object that is requested.
 pub(super) enum Part {
     All,
 }
@@ -60,7 +60,7 @@ pub(super) struct Got {
 
 pub(super) struct Mark(Infallible);
 
-/// Parts that one request gets.
+/// Parts of an object that one request fetches.
 pub(super) struct Run {
     pub(super) object: u64,
     pub(super) at: u64,

@@ -101,7 +101,7 @@ pub(crate) trait ChunkedArray: Send + Sync + Debug {
     /// [`Error::Io`](crate::Error::Io) when the system refuses to read them; errors of `take`.
     fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()>;
 
-    /// Whether an answer takes long, as it is far away.
+    /// Returns whether the array is in a remote store, where each request takes long.
     fn is_far(&self) -> bool {
         false
     }

@@ -1,8 +1,9 @@
-//! The reading half of a backend: a store of groups and arrays, with attributes and values. [`Store`](super::Store),
-//! [`Node`](super::Node) and [`Values`](super::Values) are made of these, and nothing outside this room knows which backend
-//! is behind them.
+//! The reading half of a backend: a store of groups and arrays, with attributes and values.
+//! [`Store`](super::Store), [`Node`](super::Node) and [`Values`](super::Values) are built on these
+//! traits. Nothing outside this module knows which backend is behind them.
 //!
-//! Errors name store and element; what a backend reads is checked against what is stored before memory is taken for it.
+//! Errors name store and element. A backend checks the sizes it reads against the stored bytes
+//! before it allocates memory for them.
 
 use super::array::ChunkedArray;
 use super::sink::GroupSink;
@@ -17,45 +18,46 @@ use std::sync::Arc;
 
 /// An open store.
 pub(crate) trait Backend: Send + Sync {
-    /// Where it is.
+    /// Returns the location of the store.
     fn location(&self) -> &Location;
 
-    /// The name of its format: "hdf5", "zarr" or "memory".
+    /// Returns the name of its format: "hdf5", "zarr" or "memory".
     fn format(&self) -> &'static str;
 
-    /// The group or array at `path`, links followed; "" is the root.
+    /// Returns the group or array at `path`, links followed; "" is the root.
     ///
     /// # Errors
     /// [`Error::Missing`], with the keys that are there.
     fn object(self: Arc<Self>, path: &str) -> Result<Arc<dyn Object>>;
 
-    /// Bytes of all that is stored.
+    /// Returns the bytes of all that is stored.
     fn bytes(&self) -> u64;
 
-    /// Which other stores it may take parts of itself from.
+    /// Returns the policy on other stores from which this one may take parts of itself.
     fn external(&self) -> External {
         External::Refuse
     }
 
-    /// A mark of its present state, which changes with the file; `None` where there is none.
+    /// Returns a mark of the present state of the store, which changes with the file; `None` where
+    /// there is none.
     fn state(&self) -> Option<State> {
         None
     }
 
-    /// What it took so far; `None` for a store of this machine.
+    /// Returns the requests and bytes so far; `None` for a local store.
     fn traffic(&self) -> Option<Traffic> {
         None
     }
 
-    /// Whether it was opened to be saved into.
+    /// Returns whether the store was opened to be saved into.
     fn can_save(&self) -> bool {
         false
     }
 
-    /// Starts saving into it.
+    /// Begins to save into the store.
     ///
     /// # Errors
-    /// [`Error::State`] when it was not opened for that, or has changed since.
+    /// [`Error::State`] when it was not opened for saving, or has changed since.
     fn change(&self) -> Result<Box<dyn Change>> {
         Err(Error::State(format!(
             "'{}' was opened read-only: open it with mode \"r+\", or write another file",
@@ -64,25 +66,26 @@ pub(crate) trait Backend: Send + Sync {
     }
 }
 
-/// A store being saved into: nothing of it is seen before it is committed.
+/// A save into a store. None of it is visible before it is committed.
 pub(crate) trait Change {
-    /// The root group as it will be.
+    /// Returns the root group as it will be after the save.
     ///
     /// # Errors
     /// [`Error::Io`].
     fn root(&self) -> Result<Box<dyn GroupSink<'_> + '_>>;
 
-    /// Puts everything in and opens what the store is then.
+    /// Puts all changes into the store, and opens its new state.
     ///
     /// # Errors
-    /// [`Error::Io`]; the store is then as it was, or what is left is done when it is opened next.
+    /// [`Error::Io`]; the store is then unchanged, or the rest of the save is done when it is
+    /// opened next.
     fn commit(self: Box<Self>) -> Result<Arc<dyn Backend>>;
 }
 
-/// The state of a file.
+/// The state of a file, by which a change of it is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct State {
-    /// Bytes.
+    /// Length in bytes.
     pub(crate) bytes: u64,
     /// Time of the last change since 1970: seconds, nanoseconds.
     pub(crate) modified: (u64, u32),
@@ -90,77 +93,81 @@ pub(crate) struct State {
     pub(crate) inode: u64,
 }
 
-/// The identity of a group or array, whichever links lead to it: any text that is the same for the same one.
+/// The identity of a group or array: a text that is the same whichever links lead to it, and
+/// differs from that of any other.
 pub(crate) type Identity = String;
 
 /// A group or array.
 pub(crate) trait Object: Send + Sync {
-    /// The store it is in.
+    /// Returns the store of this object.
     fn backend(&self) -> Arc<dyn Backend>;
 
-    /// Its path there, without a leading slash.
+    /// Returns the path in the store, without a leading slash.
     fn path(&self) -> &str;
 
-    /// Whether it is a group.
+    /// Returns whether this is a group.
     fn is_group(&self) -> bool;
 
-    /// The member `key` of a group, links followed; one in another store is an object of that.
+    /// Returns the member `key` of a group, links followed. If a link leads to another store, the
+    /// member is an object of that store.
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Format`] for an array, [`Error::External`].
     fn child(&self, key: &str) -> Result<Arc<dyn Object>>;
 
-    /// Whether a group has a link `key`, wherever it leads.
+    /// Returns whether a group has a link `key`, wherever it leads.
     ///
     /// # Errors
     /// [`Error::Format`] for a damaged group.
     fn has_link(&self, key: &str) -> Result<bool>;
 
-    /// Members of a group, in the order of creation where that is kept, else by name.
+    /// Returns the names of the members of a group, in the order of creation where the store keeps
+    /// it, else by name.
     ///
     /// # Errors
     /// [`Error::Format`].
     fn keys(&self) -> Result<Vec<String>>;
 
-    /// Whether there is an attribute `name`, of whatever type.
+    /// Returns whether there is an attribute `name`, of whatever type.
     ///
     /// # Errors
     /// [`Error::Format`].
     fn has_attribute(&self, name: &str) -> Result<bool>;
 
-    /// The attribute `name`.
+    /// Reads the attribute `name`; `None` when there is none.
     ///
     /// # Errors
     /// [`Error::Unsupported`], [`Error::Format`].
     fn attribute(&self, name: &str) -> Result<Option<Attribute>>;
 
-    /// Its identity.
+    /// Returns the identity of this object.
     ///
     /// # Errors
     /// [`Error::Format`].
     fn identity(&self) -> Result<Identity>;
 
-    /// Extents of an array; `None` for a group and for an array without space (`null`).
+    /// Returns the extents of an array; `None` for a group and for an array without space (`null`).
     fn shape(&self) -> Option<Vec<usize>>;
 
-    /// The values of an array, to be read as a whole.
+    /// Prepares to read the values of an array, of any type, as a whole or by rows.
     ///
     /// # Errors
     /// [`Error::Format`] for a group, or a damaged array.
     fn values(&self) -> Result<Box<dyn Stored + '_>>;
 
-    /// An array of numbers, to be read chunk by chunk.
+    /// Prepares to read an array of numbers chunk by chunk.
     ///
     /// # Errors
-    /// [`Error::Format`] for a group, or a damaged array; [`Error::Unsupported`] for a type or filter that nobody reads.
+    /// [`Error::Format`] for a group, or a damaged array; [`Error::Unsupported`] for a type or
+    /// filter that cannot be read.
     fn array(&self) -> Result<Arc<dyn ChunkedArray>>;
 
-    /// Itself, for its own backend.
+    /// Returns the object itself, for its own backend to cast.
     fn any(&self) -> &dyn Any;
 }
 
 impl dyn Object + '_ {
-    /// [`Error::Format`] about this element.
+    /// Makes an [`Error::Format`] about this element.
     pub(crate) fn format(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
         Error::Format {
             path: self.backend().location().clone(),
@@ -170,7 +177,7 @@ impl dyn Object + '_ {
         }
     }
 
-    /// [`Error::Unsupported`] about this element; `hint` is empty or starts with "; ".
+    /// Makes an [`Error::Unsupported`] about this element; `hint` is empty or starts with "; ".
     pub(crate) fn unsupported(&self, what: impl Into<String>, hint: impl Into<String>) -> Error {
         Error::Unsupported {
             path: self.backend().location().clone(),
@@ -180,7 +187,7 @@ impl dyn Object + '_ {
         }
     }
 
-    /// [`Error::Missing`] about the member `key`, with the keys that are there.
+    /// Makes an [`Error::Missing`] about the member `key`, with the keys that are there.
     pub(crate) fn missing(&self, key: &str) -> Error {
         const SHOWN: usize = 20;
         let name = named(self.path());
@@ -197,7 +204,7 @@ impl dyn Object + '_ {
     }
 }
 
-/// The name of an element in messages.
+/// Returns the name of an element in messages.
 fn named(path: &str) -> &str {
     if path.is_empty() {
         "/"
@@ -206,7 +213,7 @@ fn named(path: &str) -> &str {
     }
 }
 
-/// The path of the member `key` of the group at `path`.
+/// Returns the path of the member `key` of the group at `path`.
 pub(crate) fn below(path: &str, key: &str) -> String {
     if path.is_empty() {
         key.to_owned()
@@ -215,41 +222,42 @@ pub(crate) fn below(path: &str, key: &str) -> String {
     }
 }
 
-/// Values of an array or attribute, as their backend reads them.
+/// The values of an array or attribute, as their backend reads them.
 pub(crate) trait Stored {
-    /// The kind of one value.
+    /// Returns the kind of one value.
     fn kind(&self) -> &Kind;
 
-    /// Extents, empty for a single value; `None` without space.
+    /// Returns the extents, empty for a single value; `None` without space.
     fn extents(&self) -> Option<Vec<usize>>;
 
-    /// The most bytes that the values can be, for what of them is stored: extents beyond it are not believed.
+    /// Returns an upper bound of the bytes of the values, from the bytes stored for them. Larger
+    /// extents are not believed.
     fn most(&self) -> u64;
 
-    /// Fills `out` with values as they are in memory: numbers in the order of this machine, pairs of f64 for complex ones,
-    /// text of fixed length with its padding.
+    /// Fills `out` with values as they are in memory: numbers in the byte order of this machine,
+    /// pairs of f64 for complex ones, text of fixed length with its padding.
     ///
     /// # Errors
     /// [`Error::Format`] for damaged values.
     fn read(&self, part: &Part<'_>, out: &mut [u8]) -> Result<()>;
 
-    /// Gives the bytes of texts of any length, one after the other.
+    /// Hands the bytes of texts of any length to `give`, one text after the other.
     ///
     /// # Errors
-    /// [`Error::Format`] for damaged values; those of `give`.
+    /// [`Error::Format`] for damaged values; the errors of `give`.
     fn texts(&self, part: &Part<'_>, give: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
 }
 
 /// A selection of stored values.
 pub(crate) struct Part<'a> {
-    /// The one field of records that is meant.
+    /// The field that is read, for records; `None` for whole values.
     pub(crate) field: Option<&'a str>,
     /// The kind of one value, or of one entry of an array type.
     pub(crate) kind: &'a Kind,
-    /// Extents of every value, for array types; else empty.
+    /// Extents of the array in every value, for array types; else empty.
     pub(crate) inner: &'a [usize],
-    /// The run of the first axis, all of it when `None`; within the extents.
+    /// The range of the first axis, within the extents; `None` for all of it.
     pub(crate) rows: Option<Range<usize>>,
-    /// Values in it, entries of array types counted.
+    /// Number of values in the selection, with the entries of array types counted.
     pub(crate) count: usize,
 }

@@ -1,4 +1,4 @@
-//! The backends there are, and which of them a store is of.
+//! The backends that exist, and the choice of one for a store.
 
 use super::backend::Backend;
 use super::remote::{self, FarFile, Place};
@@ -6,19 +6,21 @@ use super::sink::StoreSink;
 use super::{hdf5, zarr, External};
 use crate::error::{Error, Result};
 use crate::location::{is_url, Location};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Filters of chunks that are read; gzip, shuffle and lzf are also written.
-pub const FILTERS: [&str; 7] = ["gzip", "shuffle", "fletcher32", "lzf", "zstd", "lz4", "blosc"];
+/// Filters of chunks that are read. In HDF5 files gzip, shuffle and lzf are also written, in Zarr
+/// stores gzip and zstd.
+pub const FILTERS: [&str; 9] = ["gzip", "shuffle", "fletcher32", "lzf", "zstd", "lz4", "bitshuffle", "blosc", "blosc2"];
 
-/// Names and versions of the libraries that backends stand on.
+/// Returns names and versions of the libraries on which backends are built.
 #[must_use]
 pub fn libraries() -> Vec<(&'static str, String)> {
     vec![hdf5::library()]
 }
 
-/// Whether there is a store of a backend in the file or folder at a path, by its content.
+/// Returns whether the content of the file or folder at a path is a store of any backend.
 ///
 /// # Errors
 /// [`crate::Error::Io`].
@@ -26,7 +28,7 @@ pub(crate) fn is_store(path: &Path) -> Result<bool> {
     Ok(is_zarr(path)? || (!path.is_dir() && hdf5::is_hdf5(path)?))
 }
 
-/// Whether it is a store of Zarr.
+/// Returns whether there is a Zarr store at a path.
 ///
 /// # Errors
 /// [`crate::Error::Io`].
@@ -34,7 +36,7 @@ pub(crate) fn is_zarr(path: &Path) -> Result<bool> {
     zarr::is_zarr(path)
 }
 
-/// Opens what is at a path or URL.
+/// Opens the store at a path or URL.
 pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dyn Backend>> {
     let location = Location::named(&named(path, &[])?);
     if location.is_url() {
@@ -47,10 +49,11 @@ pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dy
     }
 }
 
-/// A store far away on its way from who looked into it to who opens it, and the process it is of.
+/// A remote store that was opened and is handed on to the next call that opens it, with its process
+/// and location.
 static HANDED: Mutex<Option<(u32, Location, Arc<dyn Backend>)>> = Mutex::new(None);
 
-/// Leaves a store far away to the next to open it, so that nothing is asked for twice.
+/// Hands a remote store on to the next call that opens it, so that no request is sent twice.
 pub(super) fn hand_on(store: &Arc<dyn Backend>) {
     let handed = (std::process::id(), store.location().clone(), store.clone());
     *HANDED.lock().unwrap_or_else(PoisonError::into_inner) = Some(handed);
@@ -73,6 +76,7 @@ fn open_far(location: &Location, save: bool) -> Result<Arc<dyn Backend>> {
     let none = || Error::Io {
         path: place.location().clone(),
         action: "open",
+        kind: ErrorKind::NotFound,
         message: "not found: there is no such object, and no Zarr store in it".to_owned(),
     };
     if remote::ends_in(location, &[".zarr"]) {
@@ -80,7 +84,7 @@ fn open_far(location: &Location, save: bool) -> Result<Arc<dyn Backend>> {
             return Ok(store);
         }
     }
-    // Of an archive the list is at the end.
+    // The list of an archive is at its end.
     if remote::ends_in(location, &[".zip"]) {
         return zarr::open_far_archive(FarFile::open_end(&place, "", 1 << 17)?.ok_or_else(none)?);
     }
@@ -92,12 +96,12 @@ fn open_far(location: &Location, save: bool) -> Result<Arc<dyn Backend>> {
     }
 }
 
-/// The text that stands for a path or URL wherever a path does. The secrets in `options` and in the
-/// URL stay in this process: the text shows none of them.
+/// Returns the text that stands for a path or URL wherever a path is expected. The secrets in
+/// `options` and in the URL stay in this process, and the text shows none of them.
 ///
 /// # Errors
-/// [`Error::Parameter`] for options beside a path, or a URL or option that is none;
-/// [`Error::Unsupported`] in a build without what is far away.
+/// [`Error::Parameter`] for options beside a path, or a URL or option that does not exist;
+/// [`Error::State`] in a build without remote stores.
 pub fn named(path: &Path, options: &[(String, String)]) -> Result<PathBuf> {
     match path.to_str().map(whole) {
         Some(url) if is_url(&url) => remote::named(&url, options).map(PathBuf::from),
@@ -109,7 +113,7 @@ pub fn named(path: &Path, options: &[(String, String)]) -> Result<PathBuf> {
     }
 }
 
-/// A URL that went through a library of paths, which take two slashes for one.
+/// Restores a URL that went through a library of paths, which merges two slashes.
 fn whole(text: &str) -> String {
     let known = ["http", "https", "s3", "gs", "az"];
     match text.split_once(":/") {
@@ -118,27 +122,27 @@ fn whole(text: &str) -> String {
     }
 }
 
-/// That a path is of this machine.
+/// Checks that a path is not a URL.
 fn writable(target: &Path) -> Result<()> {
     let location = Location::named(&target.to_str().map_or_else(|| target.to_owned(), |text| whole(text).into()));
     if location.is_url() {
         let message = "nothing is written to URLs: write to a path of this machine, and copy that".to_owned();
-        // Its secrets are not for messages.
+        // The message must not show its secrets.
         let text = location.to_string();
         let shown = text.split(['?', '#']).next().unwrap_or_default();
         let shown = shown.rsplit_once('@').map_or(shown.to_owned(), |(_, host)| format!("...@{host}"));
-        return Err(Error::Io { path: Location::url(shown), action: "write", message });
+        return Err(Error::Io { path: Location::url(shown), action: "write", kind: ErrorKind::Other, message });
     }
     Ok(())
 }
 
-/// Starts the HDF5 file that will be at a path.
+/// Begins the HDF5 file that will be at a path.
 pub(super) fn create(target: &Path) -> Result<Box<dyn StoreSink>> {
     writable(target)?;
     hdf5::create(target)
 }
 
-/// Starts the Zarr store that will be at a path.
+/// Begins the Zarr store that will be at a path.
 pub(super) fn create_zarr(target: &Path, format: zarr::ZarrFormat) -> Result<Box<dyn StoreSink>> {
     writable(target)?;
     zarr::create(target, format)

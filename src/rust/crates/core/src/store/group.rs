@@ -1,4 +1,4 @@
-//! A group of a store as a store of its own: what is in it is found, read and saved by its path from there.
+//! A group of a store as a store of its own: paths in it begin at the group.
 
 use super::array::ChunkedArray;
 use super::backend::{Backend, Change, Identity, Object, State, Stored};
@@ -13,15 +13,16 @@ use std::sync::Arc;
 /// A group of another store.
 struct Group {
     whole: Arc<dyn Backend>,
-    /// Path of the group there, without slashes at its ends.
+    /// Path of the group in the other store, without slashes at its ends.
     path: String,
     location: Location,
 }
 
-/// The group at `path` of a store, for the store that it is.
+/// Returns the group at `path` of a store as a backend of its own.
 ///
 /// # Errors
-/// [`Error::Missing`](crate::Error::Missing) when there is none; [`Error::Format`](crate::Error::Format) for an array.
+/// [`Error::Missing`](crate::Error::Missing) when there is none;
+/// [`Error::Format`](crate::Error::Format) for an array.
 pub(super) fn within(whole: &Arc<dyn Backend>, path: &str) -> Result<Arc<dyn Backend>> {
     let object = whole.clone().object(path)?;
     if !object.is_group() {
@@ -38,7 +39,7 @@ fn new(whole: Arc<dyn Backend>, path: &str) -> Arc<dyn Backend> {
 
 impl Group {
     fn wrapped(self: &Arc<Self>, inner: Arc<dyn Object>) -> Arc<dyn Object> {
-        // The target of a link into another store, or out of the group, is found by its own path.
+        // The target of a link into another store, or out of the group, keeps its own path.
         let same = Arc::ptr_eq(&inner.backend(), &self.whole);
         let path = inner.path().strip_prefix(&self.path).filter(|p| p.is_empty() || p.starts_with('/'));
         match path.filter(|_| same) {
@@ -112,7 +113,7 @@ impl Change for GroupChange {
 struct Member {
     inner: Arc<dyn Object>,
     group: Arc<Group>,
-    /// From the group.
+    /// Path from the group.
     path: String,
 }
 

@@ -1,10 +1,26 @@
-//! Stores: groups, arrays and attributes; open modes, atomic replacement. Knows nothing of AnnData.
+//! Stores: groups, arrays and attributes; open modes; atomic replacement. This module knows nothing
+//! of AnnData.
 //!
-//! Reading: [`Store`] is an open store, [`Node`] a group or array in it, `Values` what an array, one field of it or an
-//! attribute holds, `array::ChunkedArray` an array of numbers by the chunk. Writing: [`Writer`] is a store being made
-//! beside its target, [`GroupWriter`] and [`DatasetWriter`] fill it, [`Writer::commit`] puts it in place; `Update` saves
-//! into a store that stays. All of them stand on the traits of `backend`, `array` and `sink`, which each folder here
-//! implements for one format.
+//! Reading: [`Store`] is an open store and [`Node`] a group or array in it. `Values` are the values
+//! of an array, of one field of it, or of an attribute; `array::ChunkedArray` is an array of
+//! numbers read by the chunk. Writing: [`Writer`] is a store being made beside its target;
+//! [`GroupWriter`] and [`DatasetWriter`] fill it; [`Writer::commit`] puts it in place. `Update`
+//! saves into an existing store. All of them are built on the traits of `backend`, `array` and
+//! `sink`, which each folder here implements for one format.
+//!
+//! ```
+//! # fn main() -> anndataoom_core::Result<()> {
+//! use anndataoom_core::store::Store;
+//!
+//! let store = Store::open("../../../../inst/extdata/pbmc_like.h5ad")?;
+//! assert!(store.keys("obs")?.contains(&"cell_type".to_owned()));
+//! let x = store.node("X")?;
+//! assert_eq!(x.attribute("encoding-type")?.and_then(|a| a.text().map(str::to_owned)).as_deref(), Some("csr_matrix"));
+//! let error = store.node("obsm/X_umap").unwrap_err();
+//! assert_eq!(error.class(), "missing"); // and its text names the file, the element and what there is instead
+//! # Ok(())
+//! # }
+//! ```
 
 pub(crate) mod array;
 mod attribute;

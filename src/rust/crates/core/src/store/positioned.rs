@@ -15,6 +15,20 @@ pub(crate) fn write_all(file: &File, bytes: &[u8], at: u64) -> Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
 }
 
+/// Allocates room on disk for bytes that are going to be written, where the system can; the length
+/// of the file stays.
+#[cfg(target_os = "linux")]
+pub(crate) fn prepare(file: &File, at: u64, bytes: u64) {
+    use std::os::fd::AsRawFd;
+    let (Ok(at), Ok(bytes)) = (at.try_into(), bytes.try_into()) else { return };
+    // SAFETY: a file that is open; the call takes no memory.
+    unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, at, bytes) };
+}
+
+/// Allocates no room: only Linux can without changing the length.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn prepare(_: &File, _: u64, _: u64) {}
+
 /// Fills `out` with the bytes of the file from `at` on.
 #[cfg(windows)]
 pub(crate) fn read_exact(file: &File, mut out: &mut [u8], mut at: u64) -> Result<()> {

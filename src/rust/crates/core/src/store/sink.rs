@@ -1,14 +1,16 @@
-//! The writing half of a backend: groups, arrays and attributes, put in place when all is there.
+//! The writing half of a backend: groups, arrays and attributes of a store that replaces its target
+//! when it is complete.
 
 use super::Kind;
 use crate::codec::Compression;
 use crate::error::Result;
 use std::any::Any;
 
-/// How an array is laid out in its store.
+/// The layout of an array in its store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Layout {
-    /// Extents of a chunk; `None` lets the writer choose where chunks are needed, and stores in one piece elsewhere.
+    /// Extents of a chunk. With `None` the writer chooses them where chunks are needed, and stores
+    /// the array in one piece elsewhere.
     pub chunk: Option<Vec<usize>>,
     /// Whether the first axis may grow.
     pub resizable: bool,
@@ -18,12 +20,12 @@ pub struct Layout {
     pub shuffle: bool,
 }
 
-/// Bytes of a chunk that the writer chooses itself.
+/// Upper bound of the bytes of a chunk whose extents the writer chooses.
 const CHUNK_BYTES: usize = 512 << 10;
 
 impl Layout {
-    /// Extents of a chunk for an array of values of `item` bytes: those asked for, else whole rows up to a size. Rows longer
-    /// than that are cut.
+    /// Returns the extents of a chunk for an array of values of `item` bytes: those asked for, else
+    /// whole rows up to 512 KiB. Rows longer than that are cut.
     pub(super) fn chunk_of(&self, shape: &[usize], item: usize) -> Vec<usize> {
         let wanted = self.chunk.clone().unwrap_or_else(|| {
             let mut room = (CHUNK_BYTES / item.max(1)).max(1);
@@ -46,14 +48,15 @@ impl Layout {
         wanted.iter().enumerate().take(shape.len()).map(limit).collect()
     }
 
-    /// Whether an array of these extents is stored in chunks: one without values is not unless it may grow.
+    /// Returns whether an array of these extents is stored in chunks. An array without values is
+    /// not, unless it may grow.
     pub(super) fn is_chunked(&self, shape: &[usize]) -> bool {
         let asked = self.compression != Compression::None || self.chunk.is_some();
         !shape.is_empty() && (self.resizable || (asked && !shape.contains(&0)))
     }
 }
 
-/// An attribute to be set.
+/// The value of an attribute to be set.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Setting<'a> {
     /// One text.
@@ -71,16 +74,16 @@ pub(crate) enum Setting<'a> {
 /// Values to be written.
 #[derive(Clone, Copy)]
 pub(crate) enum Cells<'a> {
-    /// As they are in memory, see [`Stored::read`](super::backend::Stored::read).
+    /// Values as they are in memory, see [`Stored::read`](super::backend::Stored::read).
     Bytes(&'a [u8]),
     /// Texts of any length, without NUL.
     Texts(&'a [&'a str]),
 }
 
-/// Where in an array values go.
+/// The part of an array to which values are written.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Target<'a> {
-    /// The one field of records they are of.
+    /// The field that is written, for records; `None` for whole values.
     pub(crate) field: Option<&'a str>,
     /// Start and extents of a box; all of the array when `None`.
     pub(crate) place: Option<(&'a [usize], &'a [usize])>,
@@ -88,22 +91,23 @@ pub(crate) struct Target<'a> {
 
 /// A new store, as its backend makes it.
 pub(crate) trait StoreSink: Send + Sync {
-    /// The root group.
+    /// Returns the root group.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     fn root(&self) -> Result<Box<dyn GroupSink<'_> + '_>>;
 
-    /// Makes it last and puts it in place.
+    /// Completes the store and puts it in place.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io); what was there is then as it was.
+    /// [`Error::Io`](crate::Error::Io); the target is then unchanged.
     fn commit(self: Box<Self>) -> Result<()>;
 }
 
-/// A group being written. Keys given are names that are free, or for `existing`, `remove` and `rename` there.
+/// A group being written. The keys of new members are free; those for `existing`, `remove` and the
+/// `from` of `rename` exist.
 pub(crate) trait GroupSink<'w> {
-    /// Whether `key` is taken.
+    /// Returns whether `key` is taken.
     fn exists(&self, key: &str) -> bool;
 
     /// Creates a subgroup.
@@ -112,13 +116,13 @@ pub(crate) trait GroupSink<'w> {
     /// [`Error::Io`](crate::Error::Io).
     fn group(&self, key: &str) -> Result<Box<dyn GroupSink<'w> + 'w>>;
 
-    /// The subgroup `key`; "." is this one.
+    /// Returns the subgroup `key`; "." is this group itself.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     fn existing(&self, key: &str) -> Result<Box<dyn GroupSink<'w> + 'w>>;
 
-    /// Creates an array, a single value for no extents, and one without space for `None`.
+    /// Creates an array. Empty extents make a single value, and `None` an array without space.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -130,26 +134,27 @@ pub(crate) trait GroupSink<'w> {
         layout: &Layout,
     ) -> Result<Box<dyn ArraySink + 'w>>;
 
-    /// Sets an attribute, in the place of one of that name.
+    /// Sets an attribute, in place of one of the same name.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     fn set(&self, name: &str, value: Setting<'_>) -> Result<()>;
 
-    /// Copies an element unread, attributes, chunks and compression included; `false` when this backend cannot take it so,
-    /// for one of another backend. `from` is what [`Object::any`](super::backend::Object::any) gives.
+    /// Copies an element without decoding it: attributes, chunks and compression included. Returns
+    /// `false` when this backend cannot, as for an element of another backend. `from` is the result
+    /// of [`Object::any`](super::backend::Object::any).
     ///
     /// # Errors
     /// The errors of reading `from`, [`Error::Io`](crate::Error::Io).
     fn copy(&self, key: &str, from: &dyn Any) -> Result<bool>;
 
-    /// Removes `key`; its space need not be used again.
+    /// Removes `key`. Later writes may take its space.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     fn remove(&self, key: &str) -> Result<()>;
 
-    /// Gives `from` the name `to`, which is free.
+    /// Renames the member `from` to `to`, a free name.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -158,25 +163,26 @@ pub(crate) trait GroupSink<'w> {
 
 /// An array being written.
 pub(crate) trait ArraySink {
-    /// Writes values.
+    /// Writes the values `cells` to the part `to` of the array.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     fn write(&self, to: Target<'_>, cells: Cells<'_>) -> Result<()>;
 
-    /// Writes the chunk that starts at entry `first` of the first axis, and at 0 of the others, as it is stored.
+    /// Writes one chunk that is encoded already: the one that starts at entry `first` of the first
+    /// axis, and at 0 of the others.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     fn write_chunk(&self, first: usize, stored: &[u8]) -> Result<()>;
 
-    /// Gives the first axis another extent; the array was created resizable.
+    /// Changes the extent of the first axis; the array must have been created resizable.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
     fn resize(&self, extent: usize) -> Result<()>;
 
-    /// Sets an attribute, as [`GroupSink::set`].
+    /// Sets an attribute, like [`GroupSink::set`].
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).

@@ -9,8 +9,8 @@ use crate::location::Location;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A store open for reading. Arrays and elements hold an `Arc` on it, so it lives as long as
-/// anything read from it. Through it nothing is ever written; what is saved into it is another's.
+/// A store open for reading. Arrays and elements hold an `Arc` of it, so it lives as long as
+/// anything read from it. Nothing is written through it: a save has its own view of the file.
 pub struct Store(Arc<dyn Backend>);
 
 impl std::fmt::Debug for Store {
@@ -20,10 +20,12 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
+    /// Makes the store of a backend.
     pub(super) fn new(backend: Arc<dyn Backend>) -> Arc<Store> {
         Arc::new(Store(backend))
     }
 
+    /// Returns the backend.
     pub(super) fn backend(&self) -> &Arc<dyn Backend> {
         &self.0
     }
@@ -32,18 +34,18 @@ impl Store {
     /// save of it that was interrupted is finished first.
     ///
     /// # Errors
-    /// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not
+    /// [`Error::Io`] when it is not there, not readable or locked; [`Error::File`] when it is not
     /// HDF5 or truncated.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<Store>> {
         Self::open_as(path, false, External::Refuse)
     }
 
-    /// The same for a file that shall be saved into (mode "r+"): see
+    /// Opens an existing file for reading and for saving into it (mode "r+"): see
     /// [`save_h5ad`](crate::write::save_h5ad).
     ///
     /// # Errors
-    /// As [`Store::open`]; [`Error::Io`] when it cannot be written or another process is writing to
-    /// it.
+    /// The errors of [`Store::open`]; [`Error::Io`] when the file cannot be written or another
+    /// process is writing to it.
     pub fn open_to_save(path: impl AsRef<Path>) -> Result<Arc<Store>> {
         Self::open_as(path, true, External::Refuse)
     }
@@ -52,34 +54,35 @@ impl Store {
     /// of the files it names may be opened too.
     ///
     /// # Errors
-    /// As [`Store::open`] and [`Store::open_to_save`].
+    /// The errors of [`Store::open`] and [`Store::open_to_save`].
     pub fn open_as(path: impl AsRef<Path>, save: bool, external: External) -> Result<Arc<Store>> {
         Ok(Store::new(backends::open(path.as_ref(), save, external)?))
     }
 
-    /// The group at `path` as a store of its own: one of the objects in a file that holds several.
-    /// It is saved into as the whole is.
+    /// Returns the group at `path` as a store of its own, for files that hold several objects. A
+    /// save into it is a save into the whole file.
     ///
     /// # Errors
-    /// [`Error::Missing`] when there is none, with what there is; [`Error::Format`] for an array.
+    /// [`Error::Missing`] when there is none, with the keys that are there; [`Error::Format`] for
+    /// an array.
     pub fn within(&self, path: &str) -> Result<Arc<Store>> {
         Ok(Store::new(group::within(self.backend(), path)?))
     }
 
-    /// Where it is; a path is absolute.
+    /// Returns the location of the store; a path is absolute.
     pub fn location(&self) -> &Location {
         self.0.location()
     }
 
-    /// The name of its format: "hdf5", "zarr" or "memory".
+    /// Returns the name of its format: "hdf5", "zarr" or "memory".
     pub fn format(&self) -> &'static str {
         self.0.format()
     }
 
-    /// That it is of a format.
+    /// Checks that the store has a format.
     ///
     /// # Errors
-    /// [`Error::File`], with the reader of what it is.
+    /// [`Error::File`], with the function that reads the format it has.
     pub fn expect_format(&self, format: &str) -> Result<()> {
         let found = match self.format() {
             found if found == format => return Ok(()),
@@ -89,34 +92,35 @@ impl Store {
         Err(Error::File { path: self.location().clone(), message: found.to_owned() })
     }
 
-    /// Whether it was opened to be saved into.
+    /// Returns whether the store was opened to be saved into.
     pub fn can_save(&self) -> bool {
         self.0.can_save()
     }
 
-    /// Which of the files it names may be opened too.
+    /// Returns the policy on the files that it names.
     pub fn external(&self) -> External {
         self.0.external()
     }
 
-    /// Bytes of all that is stored.
+    /// Returns the bytes of all that is stored.
     pub fn bytes(&self) -> u64 {
         self.0.bytes()
     }
 
-    /// A mark of its present state, which changes with the file; `None` where there is none.
+    /// Returns a mark of the present state of the store, which changes with the file; `None` where
+    /// there is none.
     pub(crate) fn state(&self) -> Option<State> {
         self.0.state()
     }
 
-    /// The state that a store far away was opened in: its bytes, and a number that changes with its
-    /// ETag; `None` for one of this machine.
+    /// Returns the state in which a remote store was opened: its bytes, and a number that changes
+    /// with its ETag; `None` for a local store.
     pub fn mark(&self) -> Option<(u64, u64)> {
         self.traffic()?;
         self.state().map(|state| (state.bytes, state.modified.0))
     }
 
-    /// The group or array at `path` ("" or "/" is the root).
+    /// Returns the group or array at `path` ("" or "/" is the root).
     ///
     /// # Errors
     /// [`Error::Missing`], with the keys that are there.
@@ -124,8 +128,8 @@ impl Store {
         Ok(Node::new(self, self.0.clone().object(path)?))
     }
 
-    /// Names in the group at `path`, in the order they were created where the store keeps it, else
-    /// by name.
+    /// Returns the names of the members of the group at `path`, in the order of creation where the
+    /// store keeps it, else by name.
     ///
     /// # Errors
     /// [`Error::Missing`] when there is none, [`Error::Format`] when it is an array.
@@ -133,8 +137,8 @@ impl Store {
         self.node(path)?.keys()
     }
 
-    /// Whether there is a group or array at `path`; one in another file that may not be opened is
-    /// there, and so is one far away of which nobody knows, as reading it tells why.
+    /// Returns whether there is a group or array at `path`. It counts as there if it is in another
+    /// file that may not be opened, or if a remote store cannot be read: reading it tells why.
     pub fn exists(self: &Arc<Self>, path: &str) -> bool {
         match self.node(path) {
             Ok(_) | Err(Error::External { .. }) => true,
@@ -143,19 +147,19 @@ impl Store {
         }
     }
 
-    /// Leaves a store far away to the next to open it, so that nothing is asked for twice.
+    /// Hands a remote store on to the next call that opens it, so that no request is sent twice.
     pub(crate) fn hand_on(&self) {
         if self.traffic().is_some() {
             backends::hand_on(&self.0);
         }
     }
 
-    /// What a store far away took so far; `None` for one of this machine.
+    /// Returns the requests and bytes of a remote store so far; `None` for a local store.
     pub fn traffic(&self) -> Option<Traffic> {
         self.0.traffic()
     }
 
-    /// Whether `path` is a group (else an array).
+    /// Returns whether `path` is a group (else an array).
     ///
     /// # Errors
     /// [`Error::Missing`].
@@ -163,7 +167,8 @@ impl Store {
         Ok(self.node(path)?.is_group())
     }
 
-    /// The attribute `name` of the group or array at `path`, `None` when it has none of that name.
+    /// Reads the attribute `name` of the group or array at `path`; `None` when it has none of that
+    /// name.
     ///
     /// # Errors
     /// [`Error::Missing`] when `path` is not there, [`Error::Unsupported`] for an attribute of an
@@ -187,19 +192,21 @@ impl std::fmt::Debug for Node {
 }
 
 impl Node {
-    /// Of an object that `store` gave, or that one of it led to: it may be in another.
+    /// Makes the node of an object that came from `store`, or from a link in it: the object may lie
+    /// in another store.
     fn new(store: &Arc<Store>, object: Arc<dyn Object>) -> Node {
         let backend = object.backend();
         let store = if Arc::ptr_eq(&backend, store.backend()) { store.clone() } else { Store::new(backend) };
         Node { store, object }
     }
 
-    /// The object as the backend knows it.
+    /// Returns the object, for its backend.
     pub(super) fn object(&self) -> &dyn Object {
         &*self.object
     }
 
-    /// The member `key` of this group. One that a link leads to in another store is a node of that.
+    /// Returns the member `key` of this group. If a link leads to another store, the member is a
+    /// node of that store.
     ///
     /// # Errors
     /// [`Error::Missing`] when there is none (or a link that leads nowhere), [`Error::Format`] for
@@ -208,7 +215,7 @@ impl Node {
         Ok(Node::new(&self.store, self.object.child(key)?))
     }
 
-    /// The member `key` of this group, `None` when there is none (or this is an array).
+    /// Returns the member `key` of this group; `None` when there is none, or when this is an array.
     ///
     /// # Errors
     /// [`Error::Format`] when it is there but broken.
@@ -220,7 +227,8 @@ impl Node {
         }
     }
 
-    /// Members of this group, in creation order where the store keeps it, else by name.
+    /// Returns the names of the members of this group, in creation order where the store keeps it,
+    /// else by name.
     ///
     /// # Errors
     /// [`Error::Format`] for an array or a damaged group.
@@ -228,12 +236,12 @@ impl Node {
         self.object.keys()
     }
 
-    /// Whether it is a group.
+    /// Returns whether this is a group.
     pub fn is_group(&self) -> bool {
         self.object.is_group()
     }
 
-    /// The identity of this object, whichever links lead to it.
+    /// Returns the identity of this object, the same whichever links lead to it.
     ///
     /// # Errors
     /// [`Error::Format`] for a damaged object.
@@ -241,17 +249,17 @@ impl Node {
         self.object.identity()
     }
 
-    /// Path inside the store, without a leading slash; "" is the root.
+    /// Returns the path inside the store, without a leading slash; "" is the root.
     pub fn path(&self) -> &str {
         self.object.path()
     }
 
-    /// The store.
+    /// Returns the store of this node.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
-    /// The attribute `name`, `None` when there is none.
+    /// Reads the attribute `name`; `None` when there is none.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for an attribute that is not text, number or bool; [`Error::Format`]
@@ -260,7 +268,7 @@ impl Node {
         self.object.attribute(name)
     }
 
-    /// Whether there is an attribute `name`, of whatever type.
+    /// Returns whether there is an attribute `name`, of whatever type.
     ///
     /// # Errors
     /// [`Error::Format`] for a damaged element.
@@ -268,17 +276,17 @@ impl Node {
         self.object.has_attribute(name)
     }
 
-    /// Extents of an array; `None` for a group and for an array without space (`null`).
+    /// Returns the extents of an array; `None` for a group and for an array without space (`null`).
     pub fn shape(&self) -> Option<Vec<usize>> {
         self.object.shape()
     }
 
-    /// The values of an array, ready to be read.
+    /// Prepares to read the values of an array, of any type.
     pub(crate) fn values(&self) -> Result<Values<'_>> {
         Ok(Values::new(&*self.object, self.object.values()?, String::new()))
     }
 
-    /// An array of numbers, to be read chunk by chunk.
+    /// Prepares to read an array of numbers chunk by chunk.
     ///
     /// # Errors
     /// [`Error::Format`] for a group or a damaged array; [`Error::Unsupported`] for a type or
@@ -287,7 +295,7 @@ impl Node {
         self.object.array()
     }
 
-    /// That it is an array.
+    /// Checks that this is an array.
     ///
     /// # Errors
     /// [`Error::Format`] for a group.
@@ -298,12 +306,12 @@ impl Node {
         Ok(())
     }
 
-    /// [`Error::Format`] about this element.
+    /// Makes an [`Error::Format`] about this element.
     pub(crate) fn format(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
         self.object.format(expected, found)
     }
 
-    /// [`Error::Unsupported`] about this element; `hint` is empty or starts with "; ".
+    /// Makes an [`Error::Unsupported`] about this element; `hint` is empty or starts with "; ".
     pub(crate) fn unsupported(&self, what: impl Into<String>, hint: impl Into<String>) -> Error {
         self.object.unsupported(what, hint)
     }

@@ -1,14 +1,14 @@
-//! What stores far away take.
+//! The counts of requests and bytes of remote stores.
 
-/// What a store far away took so far.
+/// The requests and bytes of a remote store so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Traffic {
-    /// Requests, those sent again counted.
+    /// Requests, with repeated ones counted.
     pub requests: u64,
-    /// Requests that were sent again.
+    /// Requests that were repeated.
     pub retries: u64,
-    /// Bytes that came.
+    /// Bytes received.
     pub bytes: u64,
-    /// Bytes that were in the cache on this machine.
+    /// Bytes taken from the cache on this machine.
     pub cached: u64,
 }

@@ -1,4 +1,4 @@
-//! A store being written: groups, arrays and attributes, put in place when it is whole.
+//! A store being written: groups, arrays and attributes, put in place when the store is complete.
 
 use super::backend::{below, Change};
 use super::sink::{ArraySink, Cells, GroupSink, Layout, Setting, StoreSink, Target};
@@ -8,10 +8,11 @@ use crate::error::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A new store that replaces its target on [`Writer::commit`] and disappears when dropped before.
+/// A new store that replaces its target on [`Writer::commit`], and is removed if it is dropped
+/// before.
 ///
-/// The target may be the store that is being read: whoever has it open keeps the old content. Whatever fails, a full
-/// disk included, the target stays as it was.
+/// The target may be the store that is being read: whoever has it open keeps the old content. If
+/// anything fails, a full disk included, the target is unchanged.
 pub struct Writer(Box<dyn StoreSink>);
 
 impl std::fmt::Debug for Writer {
@@ -21,11 +22,13 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
+    /// Makes the writer of a new store.
     pub(super) fn new(sink: Box<dyn StoreSink>) -> Writer {
         Writer(sink)
     }
 
-    /// Starts a file that will be `target`. Links are followed: the file they lead to is replaced.
+    /// Begins an HDF5 file that will be `target`. Links are followed: the file they lead to is
+    /// replaced.
     ///
     /// # Errors
     /// [`Error::Io`] when the directory is not there or not writable, or `target` is a directory.
@@ -33,17 +36,17 @@ impl Writer {
         Ok(Writer(super::backends::create(target.as_ref())?))
     }
 
-    /// Starts a Zarr store that will be `target`, a folder. Links are followed: the store they lead to is replaced, which
-    /// whoever has it open finds changed.
+    /// Begins a Zarr store that will be `target`, a folder. Links are followed: the store they lead
+    /// to is replaced. Whoever has that store open gets errors that it has changed.
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder is not there or not writable, or `target` is something else than a store;
-    /// [`Error::Parameter`] for a format that is none.
+    /// [`Error::Io`] when the folder is not there or not writable, or when `target` is something
+    /// else than a store; [`Error::Parameter`] for a format that does not exist.
     pub fn create_zarr(target: impl AsRef<Path>, format: super::ZarrFormat) -> Result<Writer> {
         Ok(Writer(super::backends::create_zarr(target.as_ref(), format)?))
     }
 
-    /// The root group.
+    /// Returns the root group.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -51,29 +54,30 @@ impl Writer {
         Ok(GroupWriter { sink: self.0.root()?, path: String::new() })
     }
 
-    /// Brings everything to the disk and puts the store in the place of the target, whose permissions it takes.
+    /// Brings everything to the disk and puts the store in the place of the target, whose
+    /// permissions it takes.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the target, which is then as it was.
+    /// [`Error::Io`] naming the target, which is then unchanged.
     pub fn commit(self) -> Result<()> {
         self.0.commit()
     }
 }
 
-/// A save under way: nothing of it is in the store before [`Update::commit`].
+/// A save into an open store. None of it is in the store before [`Update::commit`].
 pub(crate) struct Update(Box<dyn Change>);
 
 impl Update {
-    /// Starts saving into a store.
+    /// Begins to save into a store.
     ///
     /// # Errors
-    /// [`Error::State`] when it was opened read-only, or was saved or changed since it was opened; [`Error::Io`] when others
-    /// have it open.
+    /// [`Error::State`] when it was opened read-only, or was saved or changed since it was opened;
+    /// [`Error::Io`] when another process or thread has it open.
     pub(crate) fn begin(store: &Store) -> Result<Update> {
         store.backend().change().map(Update)
     }
 
-    /// The root group as it will be.
+    /// Returns the root group as it will be after the save.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -81,10 +85,11 @@ impl Update {
         Ok(GroupWriter { sink: self.0.root()?, path: String::new() })
     }
 
-    /// Puts everything into the store and opens what it is then.
+    /// Puts all changes into the store, and opens its new state.
     ///
     /// # Errors
-    /// [`Error::Io`]; the store is then as it was, or what is left is done when it is opened next.
+    /// [`Error::Io`]; the store is then unchanged, or the rest of the save is done when it is
+    /// opened next.
     pub(crate) fn commit(self) -> Result<Arc<Store>> {
         self.0.commit().map(Store::new)
     }
@@ -101,17 +106,18 @@ impl<'w> GroupWriter<'w> {
         GroupWriter { sink, path: if key == "." { self.path.clone() } else { below(&self.path, key) } }
     }
 
-    /// Path inside the store, without a leading slash.
+    /// Returns the path inside the store, without a leading slash.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The same group, in which paths begin: what is in it is named from there.
+    /// Returns the same group as a root: the paths of elements in it, as errors show them, begin
+    /// here.
     pub(crate) fn into_root(self) -> GroupWriter<'w> {
         GroupWriter { path: String::new(), ..self }
     }
 
-    /// Whether `key` is taken.
+    /// Returns whether `key` is taken.
     pub fn exists(&self, key: &str) -> bool {
         self.sink.exists(key)
     }
@@ -119,7 +125,7 @@ impl<'w> GroupWriter<'w> {
     /// Creates the subgroup `key`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a key that no store can hold or that is taken, [`Error::Io`].
+    /// [`Error::Parameter`] for a key that is taken or that no store can hold, [`Error::Io`].
     pub fn group(&self, key: &str) -> Result<GroupWriter<'w>> {
         self.new_name(key)?;
         Ok(self.of(key, self.sink.group(key)?))
@@ -128,15 +134,15 @@ impl<'w> GroupWriter<'w> {
     /// Creates the array `key` of numbers of type `T`; an empty `shape` makes a scalar.
     ///
     /// # Errors
-    /// As [`GroupWriter::group`].
+    /// The errors of [`GroupWriter::group`].
     pub(crate) fn dataset<T: Number>(&self, key: &str, shape: &[usize], layout: &Layout) -> Result<DatasetWriter<'w>> {
         self.dataset_of(key, &Kind::of(T::DTYPE), shape, layout)
     }
 
-    /// Creates the array `key` of any kind of values.
+    /// Creates the array `key` of values of any kind.
     ///
     /// # Errors
-    /// As [`GroupWriter::group`].
+    /// The errors of [`GroupWriter::group`].
     pub(crate) fn dataset_of(
         &self,
         key: &str,
@@ -152,7 +158,7 @@ impl<'w> GroupWriter<'w> {
     /// Creates the array `key` of UTF-8 texts of any length and writes them.
     ///
     /// # Errors
-    /// As [`GroupWriter::group`]; [`Error::Parameter`] for a text with a NUL in it.
+    /// The errors of [`GroupWriter::group`]; [`Error::Parameter`] for a text with a NUL in it.
     pub(crate) fn texts<'s>(
         &self,
         key: &str,
@@ -186,18 +192,19 @@ impl<'w> GroupWriter<'w> {
     /// Creates the array `key` without space (h5py's `Empty`), of float32.
     ///
     /// # Errors
-    /// As [`GroupWriter::group`].
+    /// The errors of [`GroupWriter::group`].
     pub(crate) fn empty(&self, key: &str) -> Result<DatasetWriter<'w>> {
         self.new_name(key)?;
         let sink = self.sink.array(key, &Kind::Float { bytes: 4 }, None, &Layout::default())?;
         Ok(DatasetWriter { sink, path: below(&self.path, key), shape: vec![0] })
     }
 
-    /// The group that the column `name` of this dataframe goes into, and its key there: "T/NK", as anndata up to 0.12
-    /// writes it, is "NK" in a group "T".
+    /// Returns the group for the column `name` of this dataframe, and the key in that group;
+    /// missing groups are created. anndata up to 0.12 writes a column "T/NK" as "NK" in a group
+    /// "T".
     ///
     /// # Errors
-    /// As [`GroupWriter::group`].
+    /// The errors of [`GroupWriter::group`].
     pub(crate) fn column_place<'n>(&self, name: &'n str) -> Result<(GroupWriter<'w>, &'n str)> {
         let mut place = self.existing(".")?;
         let mut rest = name;
@@ -208,20 +215,21 @@ impl<'w> GroupWriter<'w> {
         Ok((place, rest))
     }
 
-    /// Copies the group or array at `path` of an open store unread, attributes and compression included; `false`, and
-    /// nothing is written, when only its values can be taken. What its links lead to is copied in their place, in other
-    /// files too where they may be opened.
+    /// Copies the group or array at `path` of an open store without decoding it, attributes and
+    /// compression included. Returns `false`, and writes nothing, when only its values can be
+    /// taken. The targets of its links are copied in place of the links, from other files too where
+    /// they may be opened.
     ///
     /// # Errors
-    /// [`Error::Missing`] for the source, [`Error::Format`] when it is damaged, [`Error::External`] when a part of it is in
-    /// a file that may not be opened, [`Error::Io`] for the target.
+    /// [`Error::Missing`] for the source, [`Error::Format`] when it is damaged, [`Error::External`]
+    /// when a part of it is in a file that may not be opened, [`Error::Io`] for the target.
     pub(crate) fn copy(&self, key: &str, from: &Arc<Store>, path: &str) -> Result<bool> {
         let node = from.node(path)?;
         self.new_name(key)?;
         self.sink.copy(key, node.object().any())
     }
 
-    /// The subgroup `key`, which is there; "." is this one.
+    /// Returns the subgroup `key`, which must exist; "." is this group itself.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -229,7 +237,8 @@ impl<'w> GroupWriter<'w> {
         Ok(self.of(key, self.sink.existing(key)?))
     }
 
-    /// Removes `key`. Its space is not used again.
+    /// Removes `key`. Later writes may take its space; the space that is left when the store is
+    /// closed is lost.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -237,7 +246,7 @@ impl<'w> GroupWriter<'w> {
         self.sink.remove(key)
     }
 
-    /// Gives `from` the name `to`, which is free.
+    /// Renames the member `from` to `to`, a free name.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -273,7 +282,7 @@ pub struct DatasetWriter<'w> {
 }
 
 impl DatasetWriter<'_> {
-    /// Path inside the store.
+    /// Returns the path inside the store.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -281,7 +290,7 @@ impl DatasetWriter<'_> {
     /// Writes all values, row-major.
     ///
     /// # Errors
-    /// [`Error::Shape`] for another number of them, [`Error::Io`].
+    /// [`Error::Shape`] for another number of values, [`Error::Io`].
     pub(crate) fn write<T: Number>(&self, values: &[T]) -> Result<()> {
         self.expect(values.len(), &self.shape)?;
         self.put(Target::default(), Cells::Bytes(as_bytes(values)))
@@ -290,13 +299,14 @@ impl DatasetWriter<'_> {
     /// Writes the box of extents `count` that starts at `start`, row-major.
     ///
     /// # Errors
-    /// As [`DatasetWriter::write`].
+    /// The errors of [`DatasetWriter::write`].
     pub(crate) fn write_at<T: Number>(&self, start: &[usize], count: &[usize], values: &[T]) -> Result<()> {
         self.expect(values.len(), count)?;
         self.put(Target { place: Some((start, count)), field: None }, Cells::Bytes(as_bytes(values)))
     }
 
-    /// Writes values as they are in memory, see [`Cells::Bytes`]: all, those of a field, or those of a box.
+    /// Writes values as they are in memory, see [`Cells::Bytes`], to the whole array, to a field,
+    /// or to a box.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -304,7 +314,7 @@ impl DatasetWriter<'_> {
         self.put(to, Cells::Bytes(values))
     }
 
-    /// Writes texts: all, or those of a field and of a box.
+    /// Writes texts to the whole array, or to a field or a box of it.
     ///
     /// # Errors
     /// [`Error::Parameter`] for a text with a NUL in it, [`Error::Io`].
@@ -316,7 +326,7 @@ impl DatasetWriter<'_> {
     ) -> Result<()> {
         if let Some(at) = texts.iter().position(|t| t.contains('\0')) {
             let expected = format!("texts without NUL characters in '{}'", self.path);
-            return Err(Error::parameter("text", expected, format!("one at {at}")));
+            return Err(Error::parameter("text", expected, format!("a NUL in text {at} (zero-based)")));
         }
         self.put(Target { field, place }, Cells::Texts(texts))
     }
@@ -328,7 +338,8 @@ impl DatasetWriter<'_> {
         }
     }
 
-    /// Writes the chunk that starts at entry `first` of the first axis, as it is stored.
+    /// Writes one chunk that is encoded already: the one that starts at entry `first` of the first
+    /// axis.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -336,7 +347,7 @@ impl DatasetWriter<'_> {
         self.sink.write_chunk(first, stored)
     }
 
-    /// Gives the first axis another extent; the array must have been created resizable.
+    /// Changes the extent of the first axis; the array must have been created resizable.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -353,7 +364,7 @@ impl DatasetWriter<'_> {
     }
 }
 
-/// Attributes, the same for groups and arrays.
+/// The attributes of groups and arrays, set in the same way.
 macro_rules! attributes {
     ($writer:ident) => {
         impl $writer<'_> {
@@ -366,16 +377,16 @@ macro_rules! attributes {
                 self.sink.set(name, Setting::Text(text))
             }
 
-            /// Sets an attribute of a list of texts.
+            /// Sets an attribute to a list of texts.
             ///
             /// # Errors
-            /// As [`Self::set_text`].
+            /// The errors of [`Self::set_text`].
             pub fn set_texts(&self, name: &str, texts: &[&str]) -> Result<()> {
                 no_nul(name, texts)?;
                 self.sink.set(name, Setting::Texts(texts))
             }
 
-            /// Sets an attribute of a list of whole numbers.
+            /// Sets an attribute to a list of whole numbers.
             ///
             /// # Errors
             /// [`Error::Io`].
@@ -383,7 +394,7 @@ macro_rules! attributes {
                 self.sink.set(name, Setting::Integers(values))
             }
 
-            /// Sets an attribute of one whole number.
+            /// Sets an attribute to one whole number.
             ///
             /// # Errors
             /// [`Error::Io`].
@@ -391,7 +402,7 @@ macro_rules! attributes {
                 self.sink.set(name, Setting::Integer(value))
             }
 
-            /// Sets an attribute of one truth value.
+            /// Sets an attribute to one truth value.
             ///
             /// # Errors
             /// [`Error::Io`].
@@ -399,7 +410,7 @@ macro_rules! attributes {
                 self.sink.set(name, Setting::Flag(value))
             }
 
-            /// Sets the two attributes that say what an element is.
+            /// Sets the attributes "encoding-type" and "encoding-version" of an element.
             ///
             /// # Errors
             /// [`Error::Io`].

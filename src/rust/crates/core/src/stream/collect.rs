@@ -7,6 +7,7 @@ use crate::element::Data;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::Session;
+use crate::with_data;
 
 /// The name, in errors, of a matrix in memory.
 const COLLECTED: &str = "a matrix in memory";
@@ -26,7 +27,7 @@ pub struct Room {
 impl Room {
     /// Returns the room of values as the core keeps them: compressed rows, or a dense array in the
     /// dtype of `x`.
-    pub fn own(x: &LazyMatrix, limit: u64) -> Room {
+    pub fn in_memory(x: &LazyMatrix, limit: u64) -> Room {
         let size = x.dtype().size() as u64;
         if x.is_sparse() {
             Room { limit, value: 4 + size, fixed: 8 * (x.shape().0 as u64 + 1) }
@@ -46,7 +47,7 @@ impl Room {
 /// # Errors
 /// The errors of [`collect_in`].
 pub fn collect(x: &LazyMatrix, session: &Session, limit: u64) -> Result<crate::element::Value> {
-    collect_in(x, session, &Room::own(x, limit))
+    collect_in(x, session, &Room::in_memory(x, limit))
 }
 
 /// Loads all rows of `x` as [`collect`] does, for a caller that keeps values in another form.
@@ -75,6 +76,12 @@ pub fn collect_in(x: &LazyMatrix, session: &Session, room: &Room) -> Result<crat
     }
     if x.is_sparse() {
         let (mut indptr, mut indices, mut data) = (vec![0u64], Vec::new(), Data::empty(x.dtype()));
+        if let Some(values) = known {
+            memory::reserve(&mut indices, values as usize, COLLECTED)?;
+            data.reserve(values as usize, COLLECTED)?;
+            memory::large_pages(indices.spare_capacity_mut());
+            with_data!(&mut data, v => memory::large_pages(v.spare_capacity_mut()));
+        }
         map_fold(x, Order::Matrix, session, Ok, |block| {
             let Storage::Csr { indptr: p, indices: i, data: d } = block.storage else {
                 return Err(Error::Internal("a sparse chain gave a dense block".to_owned()));
@@ -99,6 +106,7 @@ pub fn collect_in(x: &LazyMatrix, session: &Session, room: &Room) -> Result<crat
     } else {
         let mut data = Data::empty(x.dtype());
         data.reserve(memory::count(&[n, m], COLLECTED)?, COLLECTED)?;
+        with_data!(&mut data, v => memory::large_pages(v.spare_capacity_mut()));
         map_fold(x, Order::Matrix, session, Ok, |block| {
             let Storage::Dense(d) = block.storage else {
                 return Err(Error::Internal("a dense chain gave a sparse block".to_owned()));

@@ -57,7 +57,7 @@ impl Leaves {
     pub(super) const NOTHING: Leaves = Leaves { columns: false, packed: false };
 
     /// Returns the data that a pass of a reducer with these needs keeps.
-    pub(super) fn of(needs: Needs) -> Leaves {
+    pub(super) fn for_needs(needs: Needs) -> Leaves {
         Leaves { columns: needs.keeps_columns, packed: true }
     }
 

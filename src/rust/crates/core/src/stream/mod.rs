@@ -6,6 +6,22 @@
 //! caller with a loop over rows of its own pulls [`Blocks`] or [`Chunks`]. A function of the values
 //! of one gene in all cells is called column by column ([`map_columns`]). [`collect()`] loads a
 //! selection into memory.
+//!
+//! ```
+//! # fn main() -> anndataoom_core::Result<()> {
+//! use anndataoom_core::stream::{Blocks, Order};
+//! use anndataoom_core::{matrix, store::Store, LazyMatrix, Session};
+//!
+//! let store = Store::open("../../../../inst/extdata/pbmc_like.h5ad")?;
+//! let x = LazyMatrix::new(matrix::open(&store, "X")?);
+//! let mut rows = 0;
+//! for block in Blocks::new(&x, Order::Matrix, &Session::default())? {
+//!     rows += block?.n_rows();
+//! }
+//! assert_eq!(rows, 700);
+//! # Ok(())
+//! # }
+//! ```
 
 mod ahead;
 mod blocks;

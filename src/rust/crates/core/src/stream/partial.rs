@@ -48,7 +48,7 @@ impl Header {
         })
     }
 
-    fn other(&self, what: &str) -> Error {
+    fn mismatch(&self, what: &str) -> Error {
         Error::State(format!(
             "a partial result of {} over {} is {what}: it cannot be put together with the others",
             self.reducer, self.name
@@ -58,10 +58,10 @@ impl Header {
     /// Checks that this is the header of a partial result of `r` with the same parameters.
     fn is_of<R: Reducer>(&self, r: &R) -> Result<()> {
         if self.reducer != R::NAME {
-            return Err(self.other(&format!("not one of {}", R::NAME)));
+            return Err(self.mismatch(&format!("not one of {}", R::NAME)));
         }
         if self.parameters != fingerprint(r)? {
-            return Err(self.other("one with other parameters"));
+            return Err(self.mismatch("one with other parameters"));
         }
         Ok(())
     }
@@ -140,7 +140,7 @@ impl<R: Reducer> Partial<R> {
 /// # Errors
 /// [`Error::Index`] for runs beyond the last one; the errors of [`reduce`](super::reduce()).
 pub fn reduce_runs<R: Reducer>(x: &LazyMatrix, r: &R, runs: Range<usize>, session: &Session) -> Result<Partial<R>> {
-    let pass = Opened::new(x, R::NEEDS.order, Leaves::of(R::NEEDS).without_columns(), session)?;
+    let pass = Opened::new(x, R::NEEDS.order, Leaves::for_needs(R::NEEDS).without_columns(), session)?;
     let schedule = Schedule::new(&pass, R::NEEDS.run);
     let n_runs = schedule.n_runs();
     if runs.start > runs.end || runs.end > n_runs {
@@ -188,7 +188,7 @@ fn put_together<R: Reducer>(
     for Partial { header, runs, .. } in &partials {
         header.is_of(r)?;
         if header.matrix != first.matrix || header.n_runs != first.n_runs {
-            return Err(header.other(&format!("of another matrix than that over {}", first.name)));
+            return Err(header.mismatch(&format!("of another matrix than that over {}", first.name)));
         }
         if runs.start != next {
             let what = if runs.start < next { "there more than once" } else { "missing" };
@@ -230,13 +230,13 @@ pub(super) fn together<R: Reducer>(
     team: &dyn Team,
     session: &Session,
 ) -> Result<R::State> {
-    let n_runs = Schedule::of(x, r, session)?.n_runs();
+    let n_runs = Schedule::for_reducer(x, r, session)?.n_runs();
     let own = reduce_runs(x, r, team.share(n_runs), session)?;
     let header = own.header.clone();
     let all = team.exchange(own.to_bytes()?)?;
     let all: Vec<Partial<R>> = all.iter().map(|bytes| Partial::from_bytes(r, bytes)).collect::<Result<_>>()?;
     if let Some(other) = all.iter().find(|p| p.header.matrix != header.matrix) {
-        return Err(other.header.other(&format!("of another matrix than that over {}", header.name)));
+        return Err(other.header.mismatch(&format!("of another matrix than that over {}", header.name)));
     }
     put_together(r, all, whole)
 }

@@ -14,7 +14,7 @@ use crate::session::Session;
 /// Runs `r` over `x` and returns its result.
 ///
 /// # Errors
-/// The first error, in block order, of reading and of the reducer; [`Error::Cancelled`] when the
+/// The first error, in block order, of reading and of the reducer; [`Error::Cancelled`](crate::Error::Cancelled) when the
 /// monitor asks to stop.
 pub fn reduce<R: Reducer>(x: &LazyMatrix, r: &R, session: &Session) -> Result<R::Output> {
     let mut whole = r.whole()?;
@@ -36,7 +36,7 @@ pub fn reduce_into<R: Reducer>(
     if let Some(team) = &session.team {
         return together(x, r, whole, &**team, session);
     }
-    let pass = Opened::new(x, R::NEEDS.order, Leaves::of(R::NEEDS), session)?;
+    let pass = Opened::new(x, R::NEEDS.order, Leaves::for_needs(R::NEEDS), session)?;
     let schedule = Schedule::new(&pass, R::NEEDS.run);
     let mut all = None;
     let put = |at: &Positions, rows| whole.scatter(at, rows);

@@ -24,7 +24,7 @@ impl Schedule {
     ///
     /// # Errors
     /// Errors of preparing a pass.
-    pub fn of<R: Reducer>(x: &LazyMatrix, _: &R, session: &Session) -> Result<Self> {
+    pub fn for_reducer<R: Reducer>(x: &LazyMatrix, _: &R, session: &Session) -> Result<Self> {
         Ok(Schedule::new(&Opened::new(x, R::NEEDS.order, Leaves::NOTHING, session)?, R::NEEDS.run))
     }
 

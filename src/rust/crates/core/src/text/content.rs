@@ -1,7 +1,8 @@
 //! Detection of the kind of a file or folder by its content; its name is not considered.
 
 use super::bytes::first;
-use super::layout::{find, has_matrix, listing, some};
+use super::collection::{collection, says_so};
+use super::layout::{find, has_matrix, listed, listing};
 use crate::element::{is_10x, loom, mudata, seurat};
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -14,6 +15,8 @@ use std::path::Path;
 pub enum Content {
     H5ad,
     Zarr,
+    /// Several objects in one folder (`collection`).
+    Collection,
     TenXH5,
     H5mu,
     H5Seurat,
@@ -31,6 +34,7 @@ impl Content {
         match self {
             Content::H5ad => "h5ad",
             Content::Zarr => "zarr",
+            Content::Collection => "collection",
             Content::TenXH5 => "10x_h5",
             Content::H5mu => "h5mu",
             Content::H5Seurat => "h5seurat",
@@ -66,6 +70,7 @@ pub fn content(path: impl AsRef<Path>) -> Result<Content> {
         }
         return match find(path, None) {
             Ok(_) => Ok(Content::TenXMtx),
+            Err(Error::File { .. }) if !collection(path)?.is_empty() => Ok(Content::Collection),
             // A folder without a matrix; if it holds HDF5 files, the error names them.
             Err(e @ Error::File { .. }) => Err(in_folder(path)?.unwrap_or(e)),
             Err(e) => Err(e),
@@ -108,7 +113,7 @@ fn in_folder(folder: &Path) -> Result<Option<Error>> {
     let message = match there.len() {
         0 => return Ok(None),
         1 => format!("is a folder, and what can be read is a file in it: give the path {}", there[0]),
-        n => format!("is a folder, and what can be read are {n} files in it: give the path of one, {}", some(&there)),
+        n => format!("is a folder, and what can be read are {n} files in it: give the path of one, {}", listed(&there)),
     };
     Ok(Some(Error::File { path: folder.into(), message }))
 }
@@ -119,7 +124,9 @@ fn in_store(path: &Path) -> Result<Content> {
     let zarr = store.format() == "zarr";
     store.hand_on();
     let anndata = if zarr { Content::Zarr } else { Content::H5ad };
-    Ok(if mudata::modalities(&store)?.is_some() {
+    Ok(if zarr && says_so(&store)? {
+        Content::Collection
+    } else if mudata::modalities(&store)?.is_some() {
         Content::H5mu
     } else if has("obs") && has("var") {
         anndata

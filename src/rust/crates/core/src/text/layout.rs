@@ -149,7 +149,7 @@ pub(super) fn has_matrix(folder: &Path) -> bool {
 /// [`Error::Parameter`] for a prefix that is needed but not given, or that no file has.
 pub(super) fn find(path: &Path, prefix: Option<&str>) -> Result<Layout> {
     if path.is_file() {
-        return beside(path, prefix);
+        return files_beside(path, prefix);
     }
     let (files, folders) = listing(path)?;
     let mut sets = sets(path, &files);
@@ -160,47 +160,47 @@ pub(super) fn find(path: &Path, prefix: Option<&str>) -> Result<Layout> {
         }
         if !sets.is_empty() {
             let there: Vec<String> = sets.iter().map(|(p, _)| quoted(p)).collect();
-            let expected = format!("what the names of a matrix in '{}' begin with: {}", path.display(), some(&there));
+            let expected = format!("what the names of a matrix in '{}' begin with: {}", path.display(), listed(&there));
             return Err(Error::parameter("prefix", expected, quoted(wanted)));
         }
     }
     match sets.len() {
-        0 => Err(none(path, &files, &folders)),
+        0 => Err(nothing_found(path, &files, &folders)),
         1 => Ok(sets.swap_remove(0).1),
         n => {
             if let Some(at) = sets.iter().position(|(p, _)| p.is_empty()) {
                 return Ok(sets.swap_remove(at).1);
             }
             let there: Vec<String> = sets.iter().map(|(p, _)| quoted(p)).collect();
-            let expected = format!("one of the {n} in '{}': {}", path.display(), some(&there));
+            let expected = format!("one of the {n} in '{}': {}", path.display(), listed(&there));
             Err(Error::parameter("prefix", expected, "none"))
         }
     }
 }
 
 /// Joins up to 20 names by commas.
-pub(super) fn some(names: &[String]) -> String {
+pub(super) fn listed(names: &[String]) -> String {
     const SHOWN: usize = 20;
     let more = if names.len() > SHOWN { ", ..." } else { "" };
     format!("{}{more}", names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
 /// Makes the error for a folder without a matrix.
-fn none(path: &Path, files: &[String], folders: &[String]) -> Error {
+fn nothing_found(path: &Path, files: &[String], folders: &[String]) -> Error {
     let inner: Vec<String> =
         folders.iter().filter(|f| has_matrix(&path.join(f))).map(|f| format!("'{}'", path.join(f).display())).collect();
     let matrices = files.iter().filter(|f| plain(f).ends_with(".mtx")).count();
     let found = match (files.len() + folders.len(), matrices) {
-        _ if !inner.is_empty() => format!("none here, but in {}", some(&inner)),
+        _ if !inner.is_empty() => format!("none here, but in {}", listed(&inner)),
         (0, _) => "an empty folder".to_owned(),
-        (_, 0) => some(&files.iter().chain(folders).cloned().collect::<Vec<_>>()),
-        _ => format!("a matrix without the names of its genes or cells among {}", some(files)),
+        (_, 0) => listed(&files.iter().chain(folders).cloned().collect::<Vec<_>>()),
+        _ => format!("a matrix without the names of its genes or cells among {}", listed(files)),
     };
     Error::File { path: path.into(), message: format!("expected a folder with {EXPECTED}; found {found}") }
 }
 
 /// Finds the names beside a matrix whose file is given.
-fn beside(path: &Path, prefix: Option<&str>) -> Result<Layout> {
+fn files_beside(path: &Path, prefix: Option<&str>) -> Result<Layout> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     let (files, folders) = listing(folder)?;
@@ -221,11 +221,11 @@ fn beside(path: &Path, prefix: Option<&str>) -> Result<Layout> {
             message: format!(
                 "expected the names of its genes and cells beside it (features.tsv and barcodes.tsv, or others of \
                  {EXPECTED}); found {}",
-                some(&files)
+                listed(&files)
             ),
         }),
         None => {
-            let mut e = none(folder, &files, &folders);
+            let mut e = nothing_found(folder, &files, &folders);
             if let Error::File { path: of, message } = &mut e {
                 *of = path.into();
                 *message = format!("expected a folder with {EXPECTED}; found a file");
@@ -236,7 +236,7 @@ fn beside(path: &Path, prefix: Option<&str>) -> Result<Layout> {
 }
 
 /// Returns the prefix of each matrix in a folder, sorted. Empty for a file, and for a folder where
-/// [`find`] needs no prefix.
+/// `find` needs no prefix.
 ///
 /// # Errors
 /// [`Error::Io`].

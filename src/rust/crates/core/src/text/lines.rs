@@ -58,7 +58,7 @@ impl Lines {
     fn keep(&mut self, part: &[u8]) -> Result<()> {
         if self.rest.len() + part.len() > self.longest {
             let expected = format!("lines of at most {} bytes", self.longest);
-            return Err(at(&self.path, self.count + 1, expected, "a longer one"));
+            return Err(line_error(&self.path, self.count + 1, expected, "a longer one"));
         }
         self.rest.extend_from_slice(part);
         Ok(())
@@ -82,7 +82,7 @@ fn count(whole: &[u8]) -> u64 {
 }
 
 /// Makes an [`Error::Line`].
-pub(super) fn at(path: &Path, line: u64, expected: impl Into<String>, found: impl Into<String>) -> Error {
+pub(super) fn line_error(path: &Path, line: u64, expected: impl Into<String>, found: impl Into<String>) -> Error {
     Error::Line { path: path.into(), line, expected: expected.into(), found: found.into() }
 }
 
@@ -103,7 +103,7 @@ pub(super) fn shown(line: &[u8]) -> String {
 ///
 /// # Errors
 /// The errors of [`stream`]; [`Error::Line`] for a line that is no UTF-8 text or too long.
-pub(super) fn each(path: &Path, monitor: &Monitor, take: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
+pub(super) fn for_each_line(path: &Path, monitor: &Monitor, take: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
     each_up_to(path, LONGEST, monitor, take)
 }
 
@@ -124,7 +124,7 @@ pub(super) fn each_up_to(
             let text = if number == 1 { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text };
             match std::str::from_utf8(text) {
                 Ok(text) if !text.contains('\0') => take(number, text)?,
-                _ => return Err(at(path, number, "UTF-8 text", shown(line))),
+                _ => return Err(line_error(path, number, "UTF-8 text", shown(line))),
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 //! (<https://math.nist.gov/MatrixMarket/formats.html>).
 
 use super::bytes::stream;
-use super::lines::{at, shown, Lines};
+use super::lines::{line_error, shown, Lines};
 use crate::error::{Error, Result};
 use crate::session::Monitor;
 use std::path::{Path, PathBuf};
@@ -168,7 +168,7 @@ impl<E: Entries> Parser<'_, E> {
 
     /// Parses a line before the values.
     fn first(&mut self, line: u64, text: &[u8]) -> Result<()> {
-        let wrong = |expected: &str| Err(at(&self.path, line, expected, shown(text)));
+        let wrong = |expected: &str| Err(line_error(&self.path, line, expected, shown(text)));
         match self.stage {
             Stage::Banner => {
                 let words = String::from_utf8_lossy(text).to_lowercase();
@@ -276,7 +276,7 @@ impl<E: Entries> Parser<'_, E> {
         if skip > 0 {
             return Ok(Some(skip));
         }
-        let wrong = |expected: String| Err(at(&self.path, line, expected, shown(text)));
+        let wrong = |expected: String| Err(line_error(&self.path, line, expected, shown(text)));
         match found {
             Some(_) if seen >= header.values => {
                 wrong(format!("the end, after the {} values that the first lines promise", header.values))

@@ -5,6 +5,7 @@
 mod buckets;
 mod bytes;
 mod collect;
+mod collection;
 mod content;
 mod layout;
 mod lines;
@@ -15,6 +16,7 @@ mod stream;
 mod table;
 mod write;
 
+pub use collection::collection;
 pub use content::{content, Content};
 pub use layout::prefixes;
 pub use read::{read_10x_mtx, read_text, MtxOptions};

@@ -1,6 +1,6 @@
 //! The names of genes and cells beside a matrix.
 
-use super::lines::{at, each, shown};
+use super::lines::{for_each_line, line_error, shown};
 use crate::element::{DataFrame, Strings, Value};
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -50,7 +50,7 @@ pub(super) fn check_room(path: &Path, taken: usize, session: &Session) -> Result
 pub(super) fn tabbed(path: &Path, most: usize, session: &Session) -> Result<Columns> {
     let mut columns: Vec<Strings> = Vec::new();
     let mut taken = 0;
-    each(path, &session.monitor, |number, line| {
+    for_each_line(path, &session.monitor, |number, line| {
         if line.is_empty() {
             return Ok(());
         }
@@ -64,7 +64,7 @@ pub(super) fn tabbed(path: &Path, most: usize, session: &Session) -> Result<Colu
                 1 => "a name".to_owned(),
                 n => format!("{n} columns between tabs, the first of them a name"),
             };
-            return Err(at(path, number, expected, shown(line.as_bytes())));
+            return Err(line_error(path, number, expected, shown(line.as_bytes())));
         }
         for (column, field) in columns.iter_mut().zip(fields) {
             taken += field.len() + size_of::<usize>();
@@ -88,8 +88,9 @@ fn bare(field: &str) -> &str {
 pub(super) fn table(path: &Path, session: &Session) -> Result<Columns> {
     let (mut titles, mut columns) = (Vec::new(), Vec::<Strings>::new());
     let mut taken = 0;
-    each(path, &session.monitor, |number, line| {
-        let fields = unquoted(line).ok_or_else(|| at(path, number, "a closing quote", shown(line.as_bytes())))?;
+    for_each_line(path, &session.monitor, |number, line| {
+        let fields =
+            unquoted(line).ok_or_else(|| line_error(path, number, "a closing quote", shown(line.as_bytes())))?;
         if number == 1 {
             titles = fields;
             columns.resize_with(titles.len(), Strings::new);
@@ -97,7 +98,7 @@ pub(super) fn table(path: &Path, session: &Session) -> Result<Columns> {
         }
         if fields.len() != titles.len() {
             let expected = format!("{} fields between commas, as in the first line", titles.len());
-            return Err(at(path, number, expected, shown(line.as_bytes())));
+            return Err(line_error(path, number, expected, shown(line.as_bytes())));
         }
         for (column, field) in columns.iter_mut().zip(&fields) {
             taken += field.len() + size_of::<usize>();

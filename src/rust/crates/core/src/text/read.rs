@@ -61,7 +61,7 @@ pub fn read_10x_mtx(
         Names::Table => table(&layout.cells, session)?,
     };
     let genes_first = orientation(&layout, header, genes.len(), cells.len())?;
-    let keep = kept(&genes, options);
+    let keep = genes_to_keep(&genes, options);
     let var = var_of(&layout, genes, options, keep.as_deref(), session)?;
     let obs = obs_of(cells);
     let n_genes = var.index.len().unwrap_or(0);
@@ -147,7 +147,7 @@ fn orientation(layout: &Layout, header: Header, genes: usize, cells: usize) -> R
 }
 
 /// Returns for each gene whether it is read; `None` for all.
-fn kept(genes: &Columns, options: &MtxOptions) -> Option<Vec<bool>> {
+fn genes_to_keep(genes: &Columns, options: &MtxOptions) -> Option<Vec<bool>> {
     let types = genes.columns.get(2).filter(|_| options.gex_only && genes.titles.is_empty())?;
     let keep: Vec<bool> = types.iter().map(|t| t == GENES).collect();
     keep.contains(&false).then_some(keep)

@@ -3,7 +3,7 @@
 
 use super::buckets::Buckets;
 use super::collect::{Collector, Float, Stop};
-use super::lines::at;
+use super::lines::line_error;
 use super::market::{self, Entries, Header};
 use super::table::Table;
 use crate::element::DType;
@@ -17,8 +17,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// Number of runs of rows that may wait to be written.
 const WAITING: usize = 2;
-/// 2^53: float64 holds all integers up to it.
-const MOST_WHOLE: f64 = 9_007_199_254_740_992.0;
+/// 2^53 - 1: every larger whole number of a text may have been rounded to a float64.
+const MOST_WHOLE: f64 = 9_007_199_254_740_991.0;
 
 /// Assumptions about a text. When one turns out wrong, the text is read again without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,9 +135,13 @@ impl<T: Float, F: FnMut(usize, u32, T) -> Result<(), Stop>> Entries for Turned<'
             }
         }
         if whole && value.abs() > MOST_WHOLE {
-            return Err(
-                at(&self.of.path, line, "a whole number of at most 9007199254740992", format!("{value}")).into()
-            );
+            return Err(line_error(
+                &self.of.path,
+                line,
+                "a whole number of at most 9007199254740991",
+                format!("{value}"),
+            )
+            .into());
         }
         let Some(value) = T::of(value, whole) else { return Err(Stop::Wide) };
         (self.take)(cell as usize, gene, value)

@@ -2,7 +2,7 @@
 //! first line, names of rows in the first column.
 
 use super::bytes::stream;
-use super::lines::{at, each_up_to, shown, Lines};
+use super::lines::{each_up_to, line_error, shown, Lines};
 use super::market::Entries;
 use super::names::check_room;
 use crate::element::Strings;
@@ -63,7 +63,7 @@ pub(super) struct Found {
 pub(super) fn scan(path: &Path, options: &TextOptions, session: &Session) -> Result<Found> {
     let longest = session.memory.max(64 << 20) / 4;
     let mut delimiter = None;
-    let (mut header, mut comment): (Option<Vec<String>>, Option<String>) = (None, None);
+    let (mut header, mut comment): (Option<(u64, Vec<String>)>, Option<String>) = (None, None);
     let mut layout: Option<(u64, bool, usize)> = None;
     let (mut rows, mut n_rows, mut taken) = (Strings::new(), 0_usize, 0);
     each_up_to(path, longest, &session.monitor, |number, line| {
@@ -82,10 +82,10 @@ pub(super) fn scan(path: &Path, options: &TextOptions, session: &Session) -> Res
         let mut fields = Fields { rest: Some(line), delimiter };
         if layout.is_none() {
             let all = fields.map(|f| f.map(Cow::into_owned)).collect::<Option<Vec<String>>>();
-            let all = all.ok_or_else(|| at(path, number, "a closing quote", shown(line.as_bytes())))?;
+            let all = all.ok_or_else(|| line_error(path, number, "a closing quote", shown(line.as_bytes())))?;
             // The first column may hold names, so the last field decides.
             if header.is_none() && all.last().is_some_and(|f| f.trim().parse::<f64>().is_err()) {
-                header = Some(all);
+                header = Some((number, all));
                 return Ok(());
             }
             let is_name = all.first().is_some_and(|f| f.trim().parse::<f64>().is_err());
@@ -95,7 +95,7 @@ pub(super) fn scan(path: &Path, options: &TextOptions, session: &Session) -> Res
         }
         if layout.is_some_and(|l| l.1) {
             let name = fields.next().flatten();
-            let name = name.ok_or_else(|| at(path, number, "a closing quote", shown(line.as_bytes())))?;
+            let name = name.ok_or_else(|| line_error(path, number, "a closing quote", shown(line.as_bytes())))?;
             taken += name.len() + size_of::<usize>();
             rows.reserve(&name)?;
             rows.push(&name);
@@ -124,21 +124,21 @@ pub(super) fn scan(path: &Path, options: &TextOptions, session: &Session) -> Res
     Ok(Found { table, rows, columns })
 }
 
-/// Returns the names of `n` columns: those of the first line, without the title of a column of
+/// Returns the names of `n` columns: those of the line `header`, without the title of a column of
 /// names, or else those of the last comment.
 fn column_names(
     path: &Path,
-    header: Option<Vec<String>>,
+    header: Option<(u64, Vec<String>)>,
     comment: Option<String>,
     n: usize,
 ) -> Result<Option<Vec<String>>> {
-    if let Some(mut names) = header {
+    if let Some((line, mut names)) = header {
         if names.len() == n + 1 {
             names.remove(0);
         }
         if names.len() != n {
             let expected = format!("{n} names of columns, as there are values in the line below");
-            return Err(at(path, 1, expected, format!("{} of them", names.len())));
+            return Err(line_error(path, line, expected, format!("{} of them", names.len())));
         }
         return Ok(Some(names));
     }
@@ -253,7 +253,7 @@ impl Table {
     }
 
     fn wrong(&self, number: u64, expected: impl Into<String>, found: &[u8]) -> Error {
-        at(&self.path, number, expected, shown(found))
+        line_error(&self.path, number, expected, shown(found))
     }
 
     fn line<E: Entries>(&self, number: u64, row: u32, line: &[u8], entries: &mut E) -> Result<(), E::Stop> {
@@ -268,7 +268,7 @@ impl Table {
             let field = field.ok_or_else(|| self.wrong(number, "a closing quote", line))?;
             if column >= self.columns {
                 let expected = format!("{} values, as in the first line of values", self.columns);
-                return Err(at(&self.path, number, expected, "more").into());
+                return Err(line_error(&self.path, number, expected, "more").into());
             }
             let (value, whole) = self.number(number, column, field.trim())?;
             if value != 0.0 {
@@ -280,7 +280,7 @@ impl Table {
             return Ok(());
         }
         let expected = format!("{} values, as in the first line of values", self.columns);
-        Err(at(&self.path, number, expected, format!("{column}")).into())
+        Err(line_error(&self.path, number, expected, format!("{column}")).into())
     }
 
     /// Parses the value of a field; returns it and whether it is written without a fraction.
@@ -294,7 +294,7 @@ impl Table {
             Err(_) => {
                 let name = self.names.get(column).unwrap_or_default();
                 let found = if field.is_empty() { "nothing".to_owned() } else { shown(field.as_bytes()) };
-                Err(at(&self.path, number, format!("a number in the column '{name}'"), found))
+                Err(line_error(&self.path, number, format!("a number in the column '{name}'"), found))
             }
         }
     }

@@ -3,11 +3,13 @@
 
 use super::args::Args;
 use crate::chain::LazyMatrix;
-use crate::element::{Strings, Value};
+use crate::element::{Array, Strings, Value};
 use crate::error::{Error, Result};
+use crate::graph::{owned_links, Kept, SharedLinks};
 use crate::memory;
 use crate::patch::Patch;
-use ndarray::{CowArray, Ix2};
+use crate::session::Session;
+use ndarray::{Array2, CowArray, Ix2};
 use std::collections::HashMap;
 
 /// An input of a verb, as a face found it in the object.
@@ -17,6 +19,10 @@ pub enum Input<'a> {
     Matrix(LazyMatrix),
     /// A square sparse matrix over cells.
     Graph(Value),
+    /// One that lies in memory of who calls.
+    Links(SharedLinks<'a>),
+    /// An embedding or a graph that stayed with the core.
+    Kept(Kept),
     /// Coordinates, cells x dimensions.
     Points(CowArray<'a, f32, Ix2>),
     /// Groups of cells.
@@ -130,22 +136,33 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub(super) fn graph(&mut self) -> Result<Value> {
+    /// The graph, where it lies if that is in the form the core works on.
+    pub(super) fn graph(&mut self, session: &Session) -> Result<SharedLinks<'a>> {
         match self.inputs.remove("graph") {
-            Some(Input::Graph(g)) => Ok(g),
+            Some(Input::Links(links)) => Ok(links),
+            Some(Input::Graph(g)) => owned_links(g),
+            Some(Input::Kept(kept)) => owned_links(kept.read(session)?),
             _ => Err(self.missing("graph")),
         }
     }
 
-    pub(super) fn opt_points(&mut self, name: &str) -> Option<CowArray<'a, f32, Ix2>> {
+    pub(super) fn opt_points(&mut self, name: &str, session: &Session) -> Result<Option<CowArray<'a, f32, Ix2>>> {
         match self.inputs.remove(name) {
-            Some(Input::Points(p)) => Some(p),
-            _ => None,
+            Some(Input::Points(p)) => Ok(Some(p)),
+            Some(Input::Kept(kept)) => match kept.read(session)? {
+                Value::Array(Array { shape, data }) => {
+                    let extents = (shape[0], shape.get(1).copied().unwrap_or(0));
+                    let points = Array2::from_shape_vec(extents, data.into_f32()?);
+                    Ok(Some(points.map_err(|e| Error::shape(name, "a matrix", e))?.into()))
+                }
+                _ => Err(self.missing(name)),
+            },
+            _ => Ok(None),
         }
     }
 
-    pub(super) fn points(&mut self, name: &str) -> Result<CowArray<'a, f32, Ix2>> {
-        self.opt_points(name).ok_or_else(|| self.missing(name))
+    pub(super) fn points(&mut self, name: &str, session: &Session) -> Result<CowArray<'a, f32, Ix2>> {
+        self.opt_points(name, session)?.ok_or_else(|| self.missing(name))
     }
 
     /// Takes the groups `name` out of the inputs; `None` where there are none. An input of another

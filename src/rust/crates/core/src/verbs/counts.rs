@@ -76,21 +76,21 @@ static GENE_RANGES: Verb = Verb {
     room: None,
 };
 
-const fn limit(name: &'static str, about: &'static str) -> Param {
+const fn bound(name: &'static str, about: &'static str) -> Param {
     param(name, NOT_NEGATIVE, Preset::Nothing, about)
 }
 
-const MIN_COUNTS: Param = limit("min_counts", "Least total count of what stays.");
-const MAX_COUNTS: Param = limit("max_counts", "Largest total count of what stays.");
+const MIN_COUNTS: Param = bound("min_counts", "Least total count of what stays.");
+const MAX_COUNTS: Param = bound("max_counts", "Largest total count of what stays.");
 
 static FILTER_CELLS: Verb = Verb {
     name: "filter_cells",
     label: "filter cells",
     params: &[
         MIN_COUNTS,
-        limit("min_genes", "Least number of genes detected in a cell that stays."),
+        bound("min_genes", "Least number of genes detected in a cell that stays."),
         MAX_COUNTS,
-        limit("max_genes", "Largest number of genes detected in a cell that stays."),
+        bound("max_genes", "Largest number of genes detected in a cell that stays."),
         INPLACE,
         COPY,
     ],
@@ -114,9 +114,9 @@ static FILTER_GENES: Verb = Verb {
     label: "filter genes",
     params: &[
         MIN_COUNTS,
-        limit("min_cells", "Least number of cells in which a gene that stays is detected."),
+        bound("min_cells", "Least number of cells in which a gene that stays is detected."),
         MAX_COUNTS,
-        limit("max_cells", "Largest number of cells in which a gene that stays is detected."),
+        bound("max_cells", "Largest number of cells in which a gene that stays is detected."),
         INPLACE,
         COPY,
     ],

@@ -51,7 +51,7 @@ static UMAP: Verb = Verb {
     needs: &[GRAPH, need("init_pos", Source::Start)],
     gives: &["obsm/X_umap", "uns/umap", "obsm/{key_added}", "uns/{key_added}"],
     run: |call, session| {
-        let (graph, start) = (call.graph()?, call.opt_points("init_pos"));
+        let (graph, start) = (call.graph(session)?, call.opt_points("init_pos", session)?);
         let args = &call.args;
         let init = match (args.word("init_pos")?, start) {
             (Some("pca"), Some(p)) => Init::Pca(p.into_owned()),
@@ -78,7 +78,7 @@ static UMAP: Verb = Verb {
             mode: if args.flag("parallel")? { Mode::Batch } else { Mode::Sequential },
             seed: args.seed()?,
         };
-        let found = graph::umap(&graph::to_sprs(graph)?, &params, session)?;
+        let found = graph::umap(&graph, &params, session)?;
         let patch = graph::umap_patch(&found, params.seed, args.opt_text("key_added")?);
         Ok(Outcome { patch, notes: notes(found.notes), ..Outcome::default() })
     },
@@ -106,7 +106,7 @@ static DIFFMAP: Verb = Verb {
     needs: &[GRAPH],
     gives: &["obsm/X_diffmap", "uns/diffmap_evals"],
     run: |call, session| {
-        let graph = graph::to_sprs(call.graph()?)?;
+        let graph = call.graph(session)?;
         let found = graph::diffmap(&graph, call.args.count("n_comps")?, call.args.seed()?, session)?;
         Ok(Outcome { patch: graph::diffmap_patch(&found), notes: notes(found.notes), ..Outcome::default() })
     },
@@ -128,8 +128,8 @@ static DPT: Verb = Verb {
     needs: &[GRAPH, need("X_diffmap", Source::Obsm), need("diffmap_evals", Source::Uns), need("root", Source::Root)],
     gives: &["obs/dpt_pseudotime", "uns/iroot"],
     run: |call, session| {
-        let graph = graph::to_sprs(call.graph()?)?;
-        let components = call.points("X_diffmap")?;
+        let graph = call.graph(session)?;
+        let components = call.points("X_diffmap", session)?;
         let values: Vec<f32> = call.numbers("diffmap_evals").unwrap_or_default().iter().map(|&v| v as f32).collect();
         let root = call.numbers("root").and_then(|v| v.first().copied()).unwrap_or(f64::NAN);
         if !(root >= 0.0 && root.fract() == 0.0) {
@@ -159,7 +159,7 @@ static EMBEDDING_DENSITY: Verb = Verb {
     needs: &[need("basis", Source::Basis), need("groupby", Source::Groups)],
     gives: &["obs/umap_density", "obs/umap_density_{groupby}", "obs/{key_added}", "uns/{key_added}_params"],
     run: |call, session| {
-        let (points, groups) = (call.points("basis")?, call.opt_groups("groupby"));
+        let (points, groups) = (call.points("basis", session)?, call.opt_groups("groupby"));
         let args = &call.args;
         let basis = args.text("basis")?;
         let basis = basis.strip_prefix("X_").unwrap_or(basis);

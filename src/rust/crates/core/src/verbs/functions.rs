@@ -44,13 +44,14 @@ const NAMES: Kind = Kind::List(&Kind::Text);
 const OVERLAPS: Kind = Kind::Choice(&["overlap_count", "overlap_coef", "jaccard"]);
 const AGGREGATES: Kind = Kind::Choice(&crate::ops::Functions::NAMES);
 const ALONG_AXIS: Kind = Kind::Choice(&["obs", "var"]);
-const ALGORITHM: Kind = Kind::Choice(&["gzip", "lzf", "none"]);
+const ALGORITHM: Kind = Kind::Choice(&["gzip", "lzf", "zstd", "none"]);
 const COMPRESSION: Param = param("compression", ALGORITHM, Preset::Object, "Of what is written anew.");
-const LEVEL: Param = param("compression_opts", Kind::Whole(0, 9), Preset::Nothing, "Level of gzip.");
 const ZARR_ALGORITHM: Kind = Kind::Choice(&["zstd", "gzip", "none"]);
 const ANY_ALGORITHM: Kind = Kind::Choice(&["zstd", "gzip", "lzf", "none"]);
-const ANY_LEVEL: Param =
+const LEVEL: Param =
     param("compression_opts", Kind::Whole(0, 22), Preset::Nothing, "Level: 1 to 22 of zstd, 0 to 9 of gzip.");
+const RECOMPRESS: Param =
+    param("recompress", Kind::Flag, Preset::Flag(false), "Whether untouched matrices are compressed anew too.");
 const ZARR_FORMAT: Param = param("zarr_format", Kind::Whole(2, 3), Preset::Whole(3), "Version of Zarr.");
 const SHARDS: Param = param(
     "shards",
@@ -165,6 +166,7 @@ pub static FUNCTIONS: &[Function] = &[
             param("as_dense", NAMES, Preset::Nothing, "Matrices to write dense."),
             param("as_csc", NAMES, Preset::Nothing, "Matrices to write by columns."),
             param("as_csr", NAMES, Preset::Nothing, "Matrices to write by rows."),
+            RECOMPRESS,
             param(
                 "convert_strings_to_categoricals",
                 Kind::Flag,
@@ -183,10 +185,11 @@ pub static FUNCTIONS: &[Function] = &[
             SHARDS,
             CHUNKS,
             param("compression", ZARR_ALGORITHM, Preset::Text("zstd"), "Of what is written anew."),
-            ANY_LEVEL,
+            LEVEL,
             param("as_dense", NAMES, Preset::Nothing, "Matrices to write dense."),
             param("as_csc", NAMES, Preset::Nothing, "Matrices to write by columns."),
             param("as_csr", NAMES, Preset::Nothing, "Matrices to write by rows."),
+            RECOMPRESS,
             param(
                 "convert_strings_to_categoricals",
                 Kind::Flag,
@@ -212,7 +215,7 @@ pub static FUNCTIONS: &[Function] = &[
                 Preset::Nothing,
                 "Zstandard in a Zarr store and gzip in a file by default.",
             ),
-            ANY_LEVEL,
+            LEVEL,
             EXTERNAL,
         ],
     ),
@@ -332,6 +335,7 @@ pub static FUNCTIONS: &[Function] = &[
         ],
     ),
     function("index_columns", &[param("dir", Kind::Path, Preset::Required, "The folder."), LAYER, USE_RAW]),
+    function("pack", &[param("dir", Kind::Path, Preset::Required, "The folder."), LAYER, USE_RAW]),
     function("explain", &[LAYER, USE_RAW]),
     function(
         "obs_vector",

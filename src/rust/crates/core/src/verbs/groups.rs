@@ -29,7 +29,7 @@ static PAGA: Verb = Verb {
     needs: &[need("graph", Source::Distances), need("groups", Source::Groups)],
     gives: &["uns/paga", "uns/{groups}_sizes"],
     run: |call, session| {
-        let (graph, groups) = (graph::to_sprs(call.graph()?)?, call.groups("groups")?);
+        let (graph, groups) = (call.graph(session)?, call.groups("groups")?);
         let found = graph::paga(&graph, &groups.complete()?, groups.names.len(), session)?;
         Ok(Outcome { patch: graph::paga_patch(found, call.args.text("groups")?), ..Outcome::default() })
     },
@@ -59,7 +59,7 @@ static DENDROGRAM: Verb = Verb {
     needs: &[EMBEDDING, need("groupby", Source::Groups)],
     gives: &["uns/dendrogram_{groupby}", "uns/{key_added}"],
     run: |call, session| {
-        let (points, groups) = (call.points("embedding")?, call.groups("groupby")?);
+        let (points, groups) = (call.points("embedding", session)?, call.groups("groupby")?);
         let args = &call.args;
         let names = DendrogramNames {
             groupby: args.texts("groupby")?,

@@ -91,7 +91,8 @@ fn run(call: &mut Call<'_>, wanted: Wanted, session: &Session) -> Result<Outcome
     let mut out = Outcome::default();
     let internal = |e: ndarray::ShapeError| Error::Internal(e.to_string());
     let labels = call.opt_factors("labels");
-    let (rep, own, layout) = (call.points("rep")?, call.opt_points("own"), call.opt_points("layout"));
+    let (rep, own, layout) =
+        (call.points("rep", session)?, call.opt_points("own", session)?, call.opt_points("layout", session)?);
     let numbers = call.numbers("numbers").unwrap_or_default();
     let &[n_neighbors, zero_center, a, b] = &numbers[..] else {
         return Err(Error::Internal("the numbers of a reference".to_owned()));
@@ -99,7 +100,8 @@ fn run(call: &mut Call<'_>, wanted: Wanted, session: &Session) -> Result<Outcome
     let metric = Metric::named(&call.names("metric")?.iter().collect::<String>(), None)?;
     let searched = wanted.umap || !labels.is_empty();
     let mut coordinates = None;
-    if let Some(loadings) = call.opt_points("loadings").filter(|_| wanted.pca || (searched && own.is_none())) {
+    if let Some(loadings) = call.opt_points("loadings", session)?.filter(|_| wanted.pca || (searched && own.is_none()))
+    {
         let (x, reference) = (call.matrix()?, call.matrix_of("reference")?);
         let n = x.shape().0;
         let k = loadings.ncols();

@@ -61,7 +61,7 @@ static HARMONY_INTEGRATE: Verb = Verb {
     needs: &[need("basis", Source::Basis), need("key", Source::Factors)],
     gives: &["obsm/{adjusted_basis}"],
     run: |call, session| {
-        let (points, keys) = (call.points("basis")?, call.factors("key")?);
+        let (points, keys) = (call.points("basis", session)?, call.factors("key")?);
         let factor = |(_, groups): &(String, super::Groups)| -> Result<Factor> {
             Ok(Factor { codes: groups.complete()?, n_levels: groups.names.len() })
         };

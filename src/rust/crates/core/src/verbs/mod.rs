@@ -4,6 +4,20 @@
 //! anything is computed, and [`Verb::run`] does the work. A verb consists of its function in `ops`
 //! or `graph`, an entry here, and a documented signature in each face, which a test compares with
 //! the entry. The parameters of functions that are no verbs are in [`FUNCTIONS`].
+//!
+//! ```
+//! # fn main() -> anndataoom_core::Result<()> {
+//! use anndataoom_core::given::{Given, Syntax};
+//! use anndataoom_core::verbs;
+//!
+//! let verb = verbs::find("leiden")?;
+//! assert!(verb.params.iter().any(|p| p.name == "resolution"));
+//! let wrong = [("resolution".to_owned(), Given::Text("high".to_owned()))];
+//! let Err(error) = verb.check(wrong) else { panic!("accepted") };
+//! assert!(error.in_syntax(&Syntax::PYTHON).starts_with("leiden: resolution must be"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod args;
 mod call;

@@ -71,7 +71,7 @@ static NEIGHBORS: Verb = Verb {
         "uns/{key_added}",
     ],
     run: |call, session| {
-        let (points, batches) = (call.points("embedding")?, call.opt_groups("batch_key"));
+        let (points, batches) = (call.points("embedding", session)?, call.opt_groups("batch_key"));
         let args = &call.args;
         let (kernel, method) = NeighborsParams::methods(args.text("method")?, args.text("search")?)?;
         let knn = KnnParams {
@@ -95,8 +95,8 @@ static NEIGHBORS: Verb = Verb {
             n_pcs: args.opt_count("n_pcs")?,
             batch_key: text("batch_key")?,
         };
-        let made = graph::neighbors(points.view(), &params, session)?;
-        Ok(Outcome { patch: graph::neighbors_patch(made, &params, &names)?, ..Outcome::default() })
+        let made = graph::neighbors_of(points, &params, session)?;
+        Ok(Outcome { patch: graph::neighbors_patch(made, &params, &names, session)?, ..Outcome::default() })
     },
     room: None,
 };

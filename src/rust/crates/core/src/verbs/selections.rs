@@ -123,7 +123,7 @@ static SKETCH: Verb = Verb {
     needs: &[EMBEDDING],
     gives: &["obs/leverage_score"],
     run: |call, session| {
-        let points = call.points("embedding")?;
+        let points = call.points("embedding", session)?;
         let args = &call.args;
         let (n, seed) = (args.count("n")?, args.seed()?);
         if n > points.nrows() {

@@ -26,7 +26,7 @@ pub static SETTINGS: &[Param] = &[
         "scratch",
         Kind::Whole(0, 1 << 50),
         Preset::Nothing,
-        "Most bytes of the packed rows of a matrix; none are left without it.",
+        "Most bytes of the packed rows of a matrix; as many as it takes in its file without it.",
     ),
     param(
         "cache",
@@ -95,8 +95,6 @@ pub fn call(session: &Session, given: impl Fn(&str) -> Given) -> Result<Session>
     call.graph_memory = setting("graph_memory", &given("graph_memory"))?;
     let limit = setting("scratch_limit", &given("scratch_limit"))?;
     call.scratch = call.scratch.limited(limit.map(|bytes| bytes as u64));
-    if let Some(bytes) = setting("scratch", &given("scratch"))? {
-        call.packed = Some(bytes as u64);
-    }
+    call.packed = setting("scratch", &given("scratch"))?.map(|bytes| bytes as u64);
     Ok(call)
 }

@@ -41,16 +41,7 @@ pub fn convert_to(from: &Arc<Store>, to: &Path, how: &Conversion, session: &Sess
         let compression = Compression::for_zarr(name.unwrap_or("zstd"), level)?;
         (Writer::create_zarr(to, ZarrFormat { compression, ..how.format })?, compression)
     } else if ending == "h5ad" {
-        let compression = match (name.unwrap_or("gzip"), level.unwrap_or(4)) {
-            ("none", _) => Compression::None,
-            ("lzf", _) => Compression::Lzf,
-            ("gzip", level @ 0..=9) => Compression::Gzip(level),
-            ("gzip", level) => return Err(Error::parameter("compression_opts", "a level from 0 to 9", level)),
-            (other, _) => {
-                let found = format!("'{other}'");
-                return Err(Error::parameter("compression", "'gzip', 'lzf' or 'none', in an h5ad file", found));
-            }
-        };
+        let compression = Compression::for_hdf5(name.unwrap_or("gzip"), level)?;
         (Writer::create(to)?, compression)
     } else {
         return Err(Error::parameter("to", "a name that ends in '.h5ad' or '.zarr'", format!("'{}'", to.display())));

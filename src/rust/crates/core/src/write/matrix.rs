@@ -1,4 +1,4 @@
-//! A chain streamed into a group: compressed rows, or dense.
+//! Streaming a chain into a group, as compressed rows or as a dense array.
 
 use super::chunks::Chunks;
 use super::csr::CsrOut;
@@ -16,14 +16,15 @@ use crate::store::GroupWriter;
 use crate::stream::in_sequence;
 use crate::with_data;
 
-/// Bytes of a chunk of a dense matrix; at least one row.
+/// Bytes per chunk of a dense matrix; a chunk has one row at least.
 const DENSE_CHUNK_BYTES: usize = 1 << 18;
 
-/// Writes `x`, which may be dense, as `csr_matrix` with its present dtype; `indices` are int32 (int64 past 2^31 - 1 columns), `indptr` is int32
-/// (int64 past 2^31 - 1 values).
+/// Writes `x`, sparse or dense, as `csr_matrix` in its present dtype. `indices` are int32 (int64
+/// past 2^31 - 1 columns), `indptr` is int32 (int64 past 2^31 - 1 values).
 ///
 /// # Errors
-/// Errors of the pass; [`Error::Io`] when the file cannot take it; [`Error::Cancelled`].
+/// Errors of the pass; [`Error::Io`](crate::Error::Io) where the file cannot be written;
+/// [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn write_csr(
     group: &GroupWriter<'_>,
     key: &str,
@@ -57,7 +58,8 @@ pub fn write_csr(
     out.finish(&group, &spool, session)
 }
 
-/// The values of dense rows of `m` that are not 0.
+/// Compresses dense rows of `m` values: returns the offsets, columns and values of those that are
+/// not 0.
 fn compressed<T: Number>(values: &[T], m: usize) -> Result<(Vec<usize>, Vec<u32>, Data)> {
     let stored = values.iter().filter(|&&v| v != T::default()).count();
     let mut indptr = memory::room(values.len() / m.max(1) + 1, OFFSETS)?;
@@ -73,10 +75,10 @@ fn compressed<T: Number>(values: &[T], m: usize) -> Result<(Vec<usize>, Vec<u32>
     Ok((indptr, indices, T::wrap(data)))
 }
 
-/// Writes `x` as a dense `array`, whatever its layout, in chunks of whole rows (compressed or not).
+/// Writes `x` as a dense `array`, whatever its layout, in chunks of whole rows, compressed or not.
 ///
 /// # Errors
-/// As [`write_csr`].
+/// Errors of [`write_csr`].
 pub fn write_dense(
     group: &GroupWriter<'_>,
     key: &str,
@@ -109,7 +111,8 @@ pub fn write_dense(
         |rows, values| {
             let piece = match values {
                 Storage::Dense(data) => Piece::Dense(data),
-                // Zeros are filled in chunk by chunk: a block of sparse rows can be a hundred times larger dense.
+                // Zeros are filled in chunk by chunk, because a block of sparse rows can be a
+                // hundred times larger as a dense one.
                 Storage::Csr { indptr, indices, data } => Piece::Rows { indptr, indices, data, n_cols: m },
             };
             spool.put(rows.start, rows.end, piece)

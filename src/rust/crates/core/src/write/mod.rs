@@ -1,9 +1,28 @@
-//! Streamed writing: any chain, any element, into an h5ad file, in memory that does not depend on the matrix.
+//! Streamed writing of any chain and any element into an h5ad file, with memory that does not
+//! depend on the size of the matrix.
 //!
-//! A [`H5adPlan`] says for every slot whether it is a value in memory, a chain to stream or an element to copy;
-//! [`write_h5ad`] carries it out. A worker thread that has read and transformed a block also compresses the chunks
-//! that become complete by it (`spool`); the calling thread hands them to HDF5 in order. Files are the same bytes for
-//! any number of threads. [`save_h5ad`] writes what changed into the file an object came from.
+//! A [`H5adPlan`] has for every slot a value in memory, a chain to stream or an element to copy;
+//! [`write_h5ad`] writes it. A worker thread that has read and transformed a block also compresses
+//! the chunks that it completes (`spool`); the calling thread writes them to the file in order.
+//! Files have the same bytes for any number of threads. [`save_h5ad`] writes changes into the file
+//! that an object was read from.
+//!
+//! ```
+//! # fn main() -> anndataoom_core::Result<()> {
+//! use anndataoom_core::write::{write_h5ad, H5adPlan, Part, WriteOptions};
+//! use anndataoom_core::{matrix, ops, store::Store, LazyMatrix, Session};
+//!
+//! let store = Store::open("../../../../inst/extdata/pbmc_like.h5ad")?;
+//! let (logged, _) = ops::log1p(&LazyMatrix::new(matrix::open(&store, "X")?), None)?;
+//! let x = Part::of_chain(&logged, Some(&store)); // streamed
+//! let plan = H5adPlan::new(Some(x), Part::copy(&store, "obs"), Part::copy(&store, "var")); // copied unread
+//! let path = std::env::temp_dir().join(format!("write-{}.h5ad", std::process::id()));
+//! write_h5ad(&plan, &path, &WriteOptions::default(), &Session::default())?;
+//! assert_eq!(Store::open(&path)?.keys("obs")?, store.keys("obs")?);
+//! # std::fs::remove_file(&path).unwrap();
+//! # Ok(())
+//! # }
+//! ```
 
 mod between;
 mod check;

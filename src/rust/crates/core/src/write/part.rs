@@ -49,7 +49,8 @@ pub(super) fn write_part(
         }
         Part::Copy { store, element, rows, columns } => {
             if rows.is_none() && columns.is_none() && is_current(store, element)? && element::is_whole(store, element) {
-                return match group.copy(key, store, element)? {
+                let anew = options.recompress && element::matrix(&store.node(element)?)?.is_some();
+                return match !anew && group.copy(key, store, element)? {
                     true => Ok(()),
                     false => write_between(group, key, (store, element), options, session),
                 };

@@ -91,6 +91,8 @@ pub struct H5adPlan {
 pub struct WriteOptions {
     /// Compression of elements that are written anew; elements copied verbatim keep theirs.
     pub compression: Compression,
+    /// Whether unchanged matrices, which are copied verbatim otherwise, are compressed anew too.
+    pub recompress: bool,
     /// Paths ("X", "layers/counts", "raw/X") of streamed or copied matrices that are written dense.
     pub as_dense: Vec<String>,
     /// Paths of streamed or copied matrices that are written as `csr_matrix`; of dense ones the

@@ -1,4 +1,4 @@
-//! Saving what changed into the file an object was read from (mode "r+").
+//! Saving changes into the file that an object was read from (mode "r+").
 
 use super::check::check;
 use super::current::is_current;
@@ -13,29 +13,31 @@ use crate::store::{Compression, GroupWriter, Store, Update};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// How changes are saved.
+/// The options of a save.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SaveOptions {
-    /// Compression of what is written.
+    /// Compression of elements that are written anew.
     pub compression: Compression,
-    /// Whether a changed X is written too. It is a pass over the matrix, and the old one keeps its space in the file.
+    /// Whether a changed X is written too. Writing it is a pass over the matrix, and the old one
+    /// keeps its space in the file.
     pub x: bool,
 }
 
 /// The effects of a save.
 #[derive(Debug)]
 pub struct Saved {
-    /// The file as it is now; the store saved into goes on showing it as it was.
+    /// The file after the save; the store that was saved into still shows its old state.
     pub store: Arc<Store>,
-    /// Paths of the elements written ("obs/leiden", "obsm/X_pca").
+    /// Paths of the elements that were written ("obs/leiden", "obsm/X_pca").
     pub written: Vec<String>,
-    /// Paths of those removed.
+    /// Paths of the elements that were removed.
     pub removed: Vec<String>,
-    /// Paths that differ from the file and were left: X, when it was not asked for.
+    /// Paths of the elements that differ from the file and were not written: X, if it was not asked
+    /// for.
     pub left: Vec<String>,
 }
 
-/// One element to write.
+/// An element to write.
 struct Put<'p> {
     path: String,
     part: &'p Part,
@@ -46,22 +48,24 @@ struct Put<'p> {
 struct Changes<'p> {
     put: Vec<Put<'p>>,
     remove: Vec<String>,
-    /// Dataframes whose columns are others, or in another order.
+    /// Paths of dataframes with a new list or order of columns, and the names of the columns.
     columns: Vec<(String, Vec<&'p str>)>,
     left: Vec<String>,
-    /// Whether there is a "raw" that holds nothing: anndata writes null for an object without.
+    /// Whether "raw" exists but is null, as anndata writes it for an object without raw.
     null_raw: bool,
 }
 
-/// Brings the file of `store` to what `plan` says, element by element: what is in the file already, to the bit, stays as
-/// it is. All of it is in the file, or, whatever happens, nothing; how is the store's own affair.
+/// Updates the file of `store` to what `plan` says, element by element; elements whose values are
+/// the same bit by bit are not written. Either all changes are in the file afterwards or, after any
+/// failure, none; the store ensures this.
 ///
 /// # Errors
-/// [`Error::State`] when the store was not opened for saving, the file changed meanwhile, or the plan is of some rows or
-/// columns of the file while X is not written; [`Error::Shape`] and [`Error::Parameter`] as
-/// [`write_h5ad`](super::write_h5ad); [`Error::Io`].
+/// [`Error::State`] where the store was not opened for saving, the file changed since, or the plan
+/// is of some rows or columns of the file while X is not written; [`Error::Shape`] and
+/// [`Error::Parameter`] as by [`write_h5ad`](super::write_h5ad); [`Error::Io`].
 pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, session: &Session) -> Result<Saved> {
-    // First, as it finds out that the file is not the one that was opened, whose elements nothing can be said about.
+    // `begin` refuses a file that changed since it was opened: checks of its elements would be
+    // about another file.
     let update = Update::begin(store)?;
     check(plan, &WriteOptions::default())?;
     check_selection(plan, store, options)?;
@@ -78,7 +82,8 @@ pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, ses
         if *null_raw {
             root.remove("raw")?;
         }
-        // Space that is freed is used again: everything new has to have its own first.
+        // HDF5 gives freed space to later writes. So everything new is written before anything old
+        // is removed, and open handles of the old file find the old values in their places.
         let mut replaced = Vec::new();
         for (i, Put { path, part }) in put.iter().enumerate() {
             let (parent, key) = parent_of(&root, path)?;
@@ -106,7 +111,7 @@ pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, ses
     Ok(Saved { store: update.commit()?, written, removed: changes.remove, left: changes.left })
 }
 
-/// The group an element is in, made where it is not there, and its key in it.
+/// Returns the group of an element, created if it does not exist, and the key of the element in it.
 fn parent_of<'w>(root: &GroupWriter<'w>, path: &str) -> Result<(GroupWriter<'w>, String)> {
     let mut group = root.existing(".")?;
     let mut keys: Vec<&str> = path.split('/').collect();
@@ -123,7 +128,8 @@ fn parent_of<'w>(root: &GroupWriter<'w>, path: &str) -> Result<(GroupWriter<'w>,
     Ok((group, key))
 }
 
-/// Some rows of the file cannot replace all of them while X stays.
+/// Checks that the plan has all cells and genes of the file, or that X is written too: a selection
+/// cannot replace other elements while X stays.
 fn check_selection(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions) -> Result<()> {
     if options.x || !present(store, "X") {
         return Ok(());
@@ -149,6 +155,7 @@ fn check_selection(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions) -
     Ok(())
 }
 
+/// Returns whether a part is a selection of rows or columns of an element of this store.
 fn selects(part: &Part, of: &Arc<Store>) -> bool {
     match part {
         Part::Copy { store, rows, columns, .. } => {
@@ -162,12 +169,12 @@ fn selects(part: &Part, of: &Arc<Store>) -> bool {
     }
 }
 
-/// Whether there is an element other than null at `path`.
+/// Returns whether there is an element other than null at `path`.
 fn present(store: &Arc<Store>, path: &str) -> bool {
     store.exists(path) && !matches!(element::describe(store, path), Ok(d) if d.encoding == "null")
 }
 
-/// Whether the file has `part` at `path` already.
+/// Returns whether the file already has `part` at `path`.
 fn unchanged(store: &Arc<Store>, path: &str, part: &Part) -> bool {
     match part {
         Part::Copy { store: from, element, rows: None, columns: None } => {
@@ -179,6 +186,7 @@ fn unchanged(store: &Arc<Store>, path: &str, part: &Part) -> bool {
 }
 
 impl<'p> Changes<'p> {
+    /// Compares a plan with the file.
     fn find(plan: &'p H5adPlan, renamed: &'p Renamed, store: &Arc<Store>, options: &SaveOptions) -> Result<Self> {
         let mut changes = Changes::default();
         let same_x = match &plan.x {
@@ -222,6 +230,7 @@ impl<'p> Changes<'p> {
         self.put.push(Put { path, part });
     }
 
+    /// Compares a mapping with the file.
     fn mapping(
         &mut self,
         store: &Arc<Store>,
@@ -243,6 +252,7 @@ impl<'p> Changes<'p> {
         Ok(())
     }
 
+    /// Compares a dataframe with the file, column by column where that is possible.
     fn frame(&mut self, store: &Arc<Store>, path: &str, part: &'p Part) -> Result<()> {
         if unchanged(store, path, part) {
             return Ok(());
@@ -258,7 +268,7 @@ impl<'p> Changes<'p> {
         }
     }
 
-    /// The columns of a dataframe that changed.
+    /// Compares the columns of a dataframe, which has the index of the file, with the file.
     fn columns(&mut self, store: &Arc<Store>, path: &str, frame: &'p Frame) -> Result<()> {
         let there = element::column_names(store, path)?;
         // A column with the index's name is the index.
@@ -281,14 +291,16 @@ impl<'p> Changes<'p> {
     }
 }
 
-/// Whether the columns of a dataframe fit beside those in the file: "T" and "T/NK" do not.
+/// Returns whether the columns of a dataframe can be stored beside those in the file: "T" and
+/// "T/NK" cannot.
 fn fit(store: &Arc<Store>, path: &str, frame: &Frame) -> Result<bool> {
     let there = element::column_names(store, path)?;
     let all: HashSet<&str> = there.iter().chain(frame.columns.iter().map(|c| &c.0)).map(String::as_str).collect();
     Ok(element::check_names(path, "_index", all.into_iter()).is_ok())
 }
 
-/// Whether a dataframe of the file can be changed column by column: one of today, with this very index.
+/// Returns whether a dataframe of the file can be changed column by column: it has today's encoding
+/// and this very index.
 fn same_index(store: &Arc<Store>, path: &str, frame: &Frame) -> Result<bool> {
     if !store.exists(path) || !is_current(store, path)? || !store.is_group(path)? {
         return Ok(false);

@@ -15,7 +15,7 @@ pub struct Arcsinh {
 impl Elementwise for Arcsinh {
     const NAME: &'static str = "arcsinh";
 
-    fn at(&self, _: usize) -> impl Fn(f64) -> f64 {
+    fn function_at(&self, _: usize) -> impl Fn(f64) -> f64 {
         let cofactor = self.cofactor;
         move |x| (x / cofactor).asinh()
     }

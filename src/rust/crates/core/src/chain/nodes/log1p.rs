@@ -14,7 +14,7 @@ pub struct Log1p {
 impl Elementwise for Log1p {
     const NAME: &'static str = "log1p";
 
-    fn at(&self, _: usize) -> impl Fn(f64) -> f64 {
+    fn function_at(&self, _: usize) -> impl Fn(f64) -> f64 {
         let base = self.base;
         // `base.ln()` stays in the branch: taken before, the compiler would take a logarithm for
         // every value of natural ones, too.

@@ -2,7 +2,7 @@
 //!
 //! A node is written as a [`Transform`] of rows or, where it is a function of single values that
 //! keeps zeros, as an [`Elementwise`]. A chain holds either as a [`Node`]. To add a node, write its
-//! file and name it here and in [`decode`]; the verb that records it lives in `ops`.
+//! file and name it here and in `decode`; the verb that records it lives in `ops`.
 
 mod arcsinh;
 mod combat;
@@ -92,7 +92,7 @@ pub trait Elementwise: Clone + std::fmt::Debug + Serialize + DeserializeOwned + 
     const VERSION: u32 = 1;
 
     /// Returns the function that transforms values of the row at `position`.
-    fn at(&self, position: usize) -> impl Fn(f64) -> f64;
+    fn function_at(&self, position: usize) -> impl Fn(f64) -> f64;
 
     fn check(&self, _n_obs: usize, _n_vars: usize) -> Result<()> {
         Ok(())
@@ -125,11 +125,11 @@ impl<E: Elementwise> Transform for E {
     }
 
     fn apply(&self, row: &mut Row, position: usize) {
-        row.map(self.at(position));
+        row.map(self.function_at(position));
     }
 
     fn value(&self, x: f64, position: usize) -> f64 {
-        self.at(position)(x)
+        self.function_at(position)(x)
     }
 
     fn parameters(&self) -> Vec<(&'static str, Parameter)> {
@@ -217,23 +217,23 @@ pub struct Encoded {
 /// # Errors
 /// [`Error::State`] when no node of this name and version is known; [`Error::OutOfMemory`].
 pub(super) fn decode(recorded: &Encoded) -> Result<Arc<dyn Node>> {
-    fn of<T: Transform>(e: &Encoded) -> Result<Option<Arc<dyn Node>>> {
+    fn decode_as<T: Transform>(e: &Encoded) -> Result<Option<Arc<dyn Node>>> {
         if e.name != T::NAME || e.version != T::VERSION {
             return Ok(None);
         }
         Ok(encoded::decoded::<T>(&e.bytes, SAVED)?.map(|node| Arc::new(node) as Arc<dyn Node>))
     }
     let nodes = [
-        of::<Arcsinh>,
-        of::<Combat>,
-        of::<Downsample>,
-        of::<Log1p>,
-        of::<Normalize>,
-        of::<PearsonResiduals>,
-        of::<RegressOut>,
-        of::<Scale>,
-        of::<Sqrt>,
-        of::<Square>,
+        decode_as::<Arcsinh>,
+        decode_as::<Combat>,
+        decode_as::<Downsample>,
+        decode_as::<Log1p>,
+        decode_as::<Normalize>,
+        decode_as::<PearsonResiduals>,
+        decode_as::<RegressOut>,
+        decode_as::<Scale>,
+        decode_as::<Sqrt>,
+        decode_as::<Square>,
     ];
     for decode in nodes {
         if let Some(node) = decode(recorded)? {

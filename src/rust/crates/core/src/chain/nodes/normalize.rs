@@ -18,7 +18,7 @@ pub struct Normalize {
 impl Elementwise for Normalize {
     const NAME: &'static str = "normalize_total";
 
-    fn at(&self, position: usize) -> impl Fn(f64) -> f64 {
+    fn function_at(&self, position: usize) -> impl Fn(f64) -> f64 {
         let divisor = self.divisors[position];
         move |x| x / divisor
     }

@@ -10,7 +10,7 @@ pub struct Sqrt;
 impl Elementwise for Sqrt {
     const NAME: &'static str = "sqrt";
 
-    fn at(&self, _: usize) -> impl Fn(f64) -> f64 {
+    fn function_at(&self, _: usize) -> impl Fn(f64) -> f64 {
         f64::sqrt
     }
 }

@@ -10,7 +10,7 @@ pub struct Square;
 impl Elementwise for Square {
     const NAME: &'static str = "square";
 
-    fn at(&self, _: usize) -> impl Fn(f64) -> f64 {
+    fn function_at(&self, _: usize) -> impl Fn(f64) -> f64 {
         |x| x * x
     }
 }

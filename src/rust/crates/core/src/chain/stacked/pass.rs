@@ -60,11 +60,11 @@ pub(super) struct StackedPass<'a> {
     limit: usize,
 }
 
-type Cell = Arc<OnceLock<Result<Arc<Rowed>>>>;
+type Slot = Arc<OnceLock<Result<Arc<Rowed>>>>;
 
 #[derive(Default)]
 struct Kept {
-    cells: HashMap<(usize, usize), (Cell, u32, usize)>,
+    cells: HashMap<(usize, usize), (Slot, u32, usize)>,
     bytes: usize,
 }
 
@@ -169,7 +169,7 @@ impl<'a> StackedPass<'a> {
                     Some(cell)
                 }
                 None if none || held + part.costs[piece.block] <= self.limit => {
-                    let (cell, size) = (Cell::default(), part.costs[piece.block]);
+                    let (cell, size) = (Slot::default(), part.costs[piece.block]);
                     kept.cells.insert(key, (cell.clone(), uses - 1, size));
                     kept.bytes += size;
                     Some(cell)

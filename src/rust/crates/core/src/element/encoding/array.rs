@@ -1,7 +1,7 @@
 //! `array`: dense numbers, booleans and complex numbers of any rank. Every leaf dataset is decoded
 //! here.
 
-use super::{other, Encoding, Matrix, WriteOptions};
+use super::{unknown_value, Encoding, Matrix, WriteOptions};
 use crate::dtype::as_bytes;
 use crate::element::{Array, Data, Description, Number, Strings, Value};
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ pub(crate) const ENCODING: Encoding = Encoding {
     write: |group, key, value, options| match value {
         Value::Array(array) => write_data(group, key, &array.shape, &array.data, options),
         Value::Complex { shape, data, single } => write_complex(group, key, shape, data, *single),
-        value => Err(other(key, value)),
+        value => Err(unknown_value(key, value)),
     },
     matrix: |_| Ok(Some(Matrix::Dense)),
 };

@@ -1,7 +1,7 @@
 //! `awkward-array`: the buffers, form and length of an awkward array, which are read and written
 //! without interpretation.
 
-use super::{other, Encoding, Reading, WriteOptions, PLAIN};
+use super::{unknown_value, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{Description, Value};
 use crate::error::{Error, Result};
 use crate::store::{Attribute, GroupWriter, Node};
@@ -51,7 +51,7 @@ fn describe(node: &Node, out: &mut Description) -> Result<()> {
 }
 
 fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
-    let Value::Awkward { length, form, buffers } = value else { return Err(other(key, value)) };
+    let Value::Awkward { length, form, buffers } = value else { return Err(unknown_value(key, value)) };
     let length = i64::try_from(*length).map_err(|_| Error::parameter("length", "at most 2^63 - 1", length))?;
     let group = group.group(key)?;
     ENCODING.mark_group(&group)?;

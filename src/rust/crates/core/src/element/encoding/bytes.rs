@@ -1,6 +1,6 @@
 //! `bytes`: one value without axes that need not be text.
 
-use super::{array, other, Encoding, Reading, PLAIN};
+use super::{array, unknown_value, Encoding, Reading, PLAIN};
 use crate::element::{Scalar, Value};
 use crate::error::Result;
 use crate::store::{Kind, Layout, Node, Target};
@@ -12,7 +12,7 @@ pub(super) const ENCODING: Encoding = Encoding {
     describe: array::describe,
     takes: |value| matches!(value, Value::Scalar(Scalar::Bytes(_))),
     write: |group, key, value, _| {
-        let Value::Scalar(Scalar::Bytes(bytes)) = value else { return Err(other(key, value)) };
+        let Value::Scalar(Scalar::Bytes(bytes)) = value else { return Err(unknown_value(key, value)) };
         let dataset = group.dataset_of(key, &Kind::bytes(bytes.len()), &[], &Layout::default())?;
         let padded: &[u8] = if bytes.is_empty() { &[0] } else { bytes };
         dataset.write_bytes(Target::default(), padded)?;

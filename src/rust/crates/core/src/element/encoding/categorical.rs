@@ -1,6 +1,6 @@
 //! `categorical`: codes that point into categories of any kind.
 
-use super::{array, other, Encoding, Reading, WriteOptions, PLAIN};
+use super::{array, unknown_value, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{Categorical, Data, Description, Value};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -54,7 +54,7 @@ fn describe(node: &Node, out: &mut Description) -> Result<()> {
 }
 
 fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
-    let Value::Categorical(value) = value else { return Err(other(key, value)) };
+    let Value::Categorical(value) = value else { return Err(unknown_value(key, value)) };
     let n = value.categories.len().unwrap_or(0);
     if let Some(code) = value.codes.iter().find(|&&c| c < -1 || i64::from(c) >= n as i64) {
         return Err(Error::parameter("codes", format!("-1 to {} in '{key}'", n as i64 - 1), code));

@@ -2,7 +2,7 @@
 //! `__categories`.
 
 use super::table::{self, Columns};
-use super::{array, categorical, other, Encoding, Reading, WriteOptions, PLAIN};
+use super::{array, categorical, unknown_value, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{DataFrame, Description, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Node, Store};
@@ -152,7 +152,7 @@ pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
 }
 
 fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
-    let Value::DataFrame(frame) = value else { return Err(other(key, value)) };
+    let Value::DataFrame(frame) = value else { return Err(unknown_value(key, value)) };
     let rows = frame.index.len();
     let index = frame.index_name.as_deref().unwrap_or("_index");
     check_names(key, index, frame.columns.iter().map(|c| c.0.as_str()))?;

@@ -1,6 +1,6 @@
 //! `dict`, and the groups of elements by key that have another name (`anndata`, `raw`).
 
-use super::{other, Encoding, Reading, PLAIN};
+use super::{unknown_value, Encoding, Reading, PLAIN};
 use crate::element::{Description, Value};
 use crate::error::Result;
 use crate::store::Node;
@@ -9,7 +9,7 @@ pub(crate) const DICT: Encoding = Encoding {
     name: "dict",
     takes: |value| matches!(value, Value::Dict(_)),
     write: |group, key, value, options| {
-        let Value::Dict(items) = value else { return Err(other(key, value)) };
+        let Value::Dict(items) = value else { return Err(unknown_value(key, value)) };
         let group = group.group(key)?;
         DICT.mark_group(&group)?;
         items.iter().try_for_each(|(key, value)| super::write(&group, key, value, options))

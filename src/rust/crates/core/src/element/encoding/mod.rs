@@ -55,7 +55,7 @@ const PLAIN: Encoding = Encoding {
     read: |node, _| Err(node.unsupported("this encoding", "")),
     describe: |_, _| Ok(()),
     takes: |_| false,
-    write: |_, key, value, _| Err(other(key, value)),
+    write: |_, key, value, _| Err(unknown_value(key, value)),
     matrix: |_| Ok(None),
 };
 
@@ -95,7 +95,7 @@ pub(crate) enum Matrix {
 }
 
 /// Makes the error of an encoding that does not take the value.
-fn other(key: &str, value: &Value) -> Error {
+fn unknown_value(key: &str, value: &Value) -> Error {
     Error::Internal(format!("'{key}' is not written as {}", value.encoding()))
 }
 

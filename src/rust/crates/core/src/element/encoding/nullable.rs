@@ -1,7 +1,7 @@
 //! `nullable-integer`, `nullable-boolean`, `nullable-string-array`: values and a mask of the
 //! missing ones.
 
-use super::{array, other, Encoding, Reading, WriteOptions, PLAIN};
+use super::{array, unknown_value, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{Array, Data, Description, NaValue, Nullable, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Node};
@@ -72,7 +72,7 @@ fn describe(node: &Node, out: &mut Description) -> Result<()> {
 }
 
 fn write(encoding: &Encoding, group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
-    let Value::Nullable(value) = value else { return Err(other(key, value)) };
+    let Value::Nullable(value) = value else { return Err(unknown_value(key, value)) };
     if value.values.len() != Some(value.mask.len()) {
         let found = value.values.len().map_or("none".into(), |n| n.to_string());
         return Err(Error::shape(format!("writing '{key}': values"), value.mask.len(), found));

@@ -1,6 +1,6 @@
 //! `rec-array`: a dataset of compound values, read as one value per field.
 
-use super::{array, other, Encoding, Reading, WriteOptions, PLAIN};
+use super::{array, unknown_value, Encoding, Reading, WriteOptions, PLAIN};
 use crate::dtype::as_bytes;
 use crate::element::{Array, Description, Value};
 use crate::error::{Error, Result};
@@ -53,7 +53,7 @@ fn field_kind(name: &str, rows: usize, value: &Value) -> Result<Kind> {
 }
 
 fn write(group: &GroupWriter<'_>, key: &str, value: &Value, _: &WriteOptions) -> Result<()> {
-    let Value::RecArray(fields) = value else { return Err(other(key, value)) };
+    let Value::RecArray(fields) = value else { return Err(unknown_value(key, value)) };
     let Some(rows) = fields.first().and_then(|(_, v)| v.len()) else {
         return Err(Error::parameter("rec-array", "at least one field with rows", format!("none in '{key}'")));
     };

@@ -1,6 +1,6 @@
 //! `numeric-scalar` and `string`: one value without axes.
 
-use super::{array, other, Encoding, Reading, WriteOptions, PLAIN};
+use super::{array, unknown_value, Encoding, Reading, WriteOptions, PLAIN};
 use crate::element::{Array, Scalar, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Layout, Node};
@@ -58,6 +58,6 @@ fn write(group: &GroupWriter<'_>, key: &str, value: &Value, _: &WriteOptions) ->
             let dataset = group.texts(key, std::iter::once(text.as_str()), &[], &Layout::default())?;
             STRING.mark_array(&dataset)
         }
-        value => Err(other(key, value)),
+        value => Err(unknown_value(key, value)),
     }
 }

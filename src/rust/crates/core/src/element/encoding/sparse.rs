@@ -1,6 +1,6 @@
 //! `csr_matrix` and `csc_matrix`: compressed rows or columns.
 
-use super::{array, encoding_of, other, Encoding, Matrix, Reading, WriteOptions, PLAIN};
+use super::{array, encoding_of, unknown_value, Encoding, Matrix, Reading, WriteOptions, PLAIN};
 use crate::element::{Description, Number, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -168,7 +168,7 @@ pub(super) fn describe_as(node: &Node, rows: usize, columns: usize, out: &mut De
 }
 
 fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
-    let Value::Sparse(m) = value else { return Err(other(key, value)) };
+    let Value::Sparse(m) = value else { return Err(unknown_value(key, value)) };
     check(key, m)?;
     let group = group.group(key)?;
     start(&group, m.format, m.shape)?;

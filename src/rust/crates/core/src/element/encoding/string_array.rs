@@ -1,6 +1,6 @@
 //! `string-array`: texts of any rank, stored with variable or fixed length, as ASCII or UTF-8.
 
-use super::{array, other, scalar, Encoding, PLAIN};
+use super::{array, scalar, unknown_value, Encoding, PLAIN};
 use crate::element::Value;
 use crate::store::Layout;
 
@@ -14,7 +14,7 @@ pub(super) const ENCODING: Encoding = Encoding {
     describe: array::describe,
     takes: |value| matches!(value, Value::Strings { .. }),
     write: |group, key, value, _| {
-        let Value::Strings { shape, data } = value else { return Err(other(key, value)) };
+        let Value::Strings { shape, data } = value else { return Err(unknown_value(key, value)) };
         array::expect(group, key, shape, data.len())?;
         // HDF5 stores texts as addresses, on which compression has no effect.
         let dataset = group.texts(key, data.iter(), shape, &Layout::default())?;

@@ -1,17 +1,20 @@
 //! A network of one level, and the network of its clusters.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::ahead::{ahead, ahead_around};
 use crate::graph::groups::members;
 use crate::graph::symmetric::{Graph, OwnGraph};
 use crate::memory;
 use crate::session::Monitor;
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 pub(super) const CLUSTERS: &str = "clusters of the graph";
 
 /// Parts per parallel task.
 const PARTS: usize = 1024;
+/// Tasks whose results are there beside the network they become part of.
+const TOGETHER: usize = 32;
 
 /// A borrowed network: a graph with f32 (the input) or f64 weights and a size per node. Loops are ignored.
 pub(super) struct Network<'a, W> {
@@ -120,6 +123,21 @@ impl Tally {
     }
 }
 
+/// Tallies that tasks take and give back: one a thread, cleared.
+#[derive(Default)]
+pub(super) struct Tallies(Mutex<Vec<Tally>>);
+
+impl Tallies {
+    pub(super) fn take(&self, n: usize) -> Result<Tally> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.map_or_else(|| Tally::new(n), Ok)
+    }
+
+    pub(super) fn give(&self, tally: Tally) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(tally);
+    }
+}
+
 /// Numbers clusters (labels below n) 0, 1, ... by first member and counts them.
 ///
 /// # Errors
@@ -148,50 +166,51 @@ pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
     monitor: &Monitor,
 ) -> Result<(Level, Vec<u32>)> {
     let (start, members) = members(part, n_parts)?;
-    let blocks: Vec<(Vec<usize>, Level)> = (0..n_parts.div_ceil(PARTS))
-        .into_par_iter()
-        .map_init(
-            || Tally::new(n_parts),
-            |tally, block| {
-                monitor.check()?;
-                let tally = tally.as_mut().map_err(|e: &mut Error| e.clone())?;
-                let mut level = Level { graph: OwnGraph::with_room(PARTS, 0, CLUSTERS)?, size: Vec::new() };
-                let mut first = Vec::with_capacity(PARTS);
-                for p in block * PARTS..((block + 1) * PARTS).min(n_parts) {
-                    let mut size = 0.0;
-                    for (i, &node) in members.iter().enumerate().take(start[p + 1]).skip(start[p]) {
-                        network.ahead(&members, i, part, |other| tally.ahead(other));
-                        size += network.size[node as usize];
-                        let others = network.neighbours(node as usize).map(|(other, weight)| (part[other], weight));
-                        tally.add(others.filter(|&(other, _)| other != p as u32));
-                    }
-                    let OwnGraph { indptr, indices, data } = &mut level.graph;
-                    memory::reserve(indices, tally.touched().len(), CLUSTERS)?;
-                    memory::reserve(data, tally.touched().len(), CLUSTERS)?;
-                    indices.extend_from_slice(tally.touched());
-                    data.extend(tally.touched().iter().map(|&other| tally.get(other)));
-                    indptr.push(indices.len());
-                    level.size.push(size);
-                    first.push(members[start[p]] as usize);
-                    tally.clear();
-                }
-                Ok((first, level))
-            },
-        )
-        .collect::<Result<_>>()?;
-    let n_edges = blocks.iter().map(|block| block.1.graph.indices.len()).sum();
-    let graph = OwnGraph::with_room(n_parts, n_edges, CLUSTERS)?;
-    let mut level = Level { graph, size: memory::room(n_parts, CLUSTERS)? };
+    let tallies = Tallies::default();
+    let made = |block: usize| {
+        monitor.check()?;
+        let mut tally = tallies.take(n_parts)?;
+        let mut level = Level { graph: OwnGraph::with_room(PARTS, 0, CLUSTERS)?, size: Vec::new() };
+        let mut first = Vec::with_capacity(PARTS);
+        for p in block * PARTS..((block + 1) * PARTS).min(n_parts) {
+            let mut size = 0.0;
+            for (i, &node) in members.iter().enumerate().take(start[p + 1]).skip(start[p]) {
+                network.ahead(&members, i, part, |other| tally.ahead(other));
+                size += network.size[node as usize];
+                let others = network.neighbours(node as usize).map(|(other, weight)| (part[other], weight));
+                tally.add(others.filter(|&(other, _)| other != p as u32));
+            }
+            let OwnGraph { indptr, indices, data } = &mut level.graph;
+            memory::reserve(indices, tally.touched().len(), CLUSTERS)?;
+            memory::reserve(data, tally.touched().len(), CLUSTERS)?;
+            indices.extend_from_slice(tally.touched());
+            data.extend(tally.touched().iter().map(|&other| tally.get(other)));
+            indptr.push(indices.len());
+            level.size.push(size);
+            first.push(members[start[p]] as usize);
+            tally.clear();
+        }
+        tallies.give(tally);
+        Ok((first, level))
+    };
+    let mut level = Level { graph: OwnGraph::with_room(n_parts, 0, CLUSTERS)?, size: memory::room(n_parts, CLUSTERS)? };
     let mut induced = memory::room(n_parts, CLUSTERS)?;
-    for (first, block) in blocks {
-        let (all, part) = (&mut level.graph, &block.graph);
-        let before = all.indices.len();
-        all.indptr.extend(part.indptr.iter().skip(1).map(|end| before + end));
-        all.indices.extend_from_slice(&part.indices);
-        all.data.extend_from_slice(&part.data);
-        level.size.extend_from_slice(&block.size);
-        // A part lies in one cluster, so that any member tells which.
-        induced.extend(first.iter().map(|&node| clusters[node]));
+    let n_blocks = n_parts.div_ceil(PARTS);
+    for from in (0..n_blocks).step_by(TOGETHER) {
+        let blocks = (from..n_blocks.min(from + TOGETHER)).into_par_iter();
+        let blocks: Vec<(Vec<usize>, Level)> = blocks.map(made).collect::<Result<_>>()?;
+        for (first, block) in blocks {
+            let (all, part) = (&mut level.graph, &block.graph);
+            let before = all.indices.len();
+            all.indptr.extend(part.indptr.iter().skip(1).map(|end| before + end));
+            memory::reserve(&mut all.indices, part.indices.len(), CLUSTERS)?;
+            memory::reserve(&mut all.data, part.data.len(), CLUSTERS)?;
+            all.indices.extend_from_slice(&part.indices);
+            all.data.extend_from_slice(&part.data);
+            level.size.extend_from_slice(&block.size);
+            // A part lies in one cluster, so that any member tells which.
+            induced.extend(first.iter().map(|&node| clusters[node]));
+        }
     }
     renumber_wide(&mut induced, clusters.len())?;
     Ok((level, induced))

@@ -7,6 +7,7 @@ mod components;
 mod moving;
 mod refine;
 
+use super::links::Links;
 use super::locality::Renumbered;
 use super::random::Stream;
 use super::symmetric::{check, Graph};
@@ -15,7 +16,6 @@ use crate::memory;
 use crate::session::{Monitor, Session};
 use aggregate::{aggregate, renumber, Network, CLUSTERS};
 use rayon::prelude::*;
-use sprs::CsMatI;
 
 /// The objective that is maximised. A is the weight matrix, k_i = sum of row i, S = sum of A; i, j in the same cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,7 +70,7 @@ pub struct Partition {
 /// # Errors
 /// [`Error::Parameter`] for parameters outside their domain and an asymmetric graph, [`Error::Shape`] for a graph that
 /// is not square, [`Error::Values`] for negative or non-finite weights, [`Error::Cancelled`].
-pub fn leiden(connectivities: &CsMatI<f32, u32, usize>, params: &LeidenParams, session: &Session) -> Result<Partition> {
+pub fn leiden(connectivities: impl Links + Send + Sync, params: &LeidenParams, session: &Session) -> Result<Partition> {
     run(connectivities, params, true, session)
 }
 
@@ -80,7 +80,7 @@ pub fn leiden(connectivities: &CsMatI<f32, u32, usize>, params: &LeidenParams, s
 /// # Errors
 /// As [`leiden`].
 pub fn louvain(
-    connectivities: &CsMatI<f32, u32, usize>,
+    connectivities: impl Links + Send + Sync,
     params: &LeidenParams,
     session: &Session,
 ) -> Result<Partition> {
@@ -91,8 +91,9 @@ pub fn louvain(
 ///
 /// # Errors
 /// [`Error::Shape`] when `membership` has not one entry per vertex, and those of [`leiden`] for the graph.
-pub fn modularity(connectivities: &CsMatI<f32, u32, usize>, membership: &[u32], resolution: f64) -> Result<f64> {
-    let graph = check(connectivities, "modularity", &Monitor::default())?;
+pub fn modularity(connectivities: &impl Links, membership: &[u32], resolution: f64) -> Result<f64> {
+    let connectivities = connectivities.borrowed();
+    let graph = check(&connectivities, "modularity", &Monitor::default())?;
     if membership.len() != graph.n_vertices() {
         return Err(Error::shape("membership", graph.n_vertices(), membership.len()));
     }
@@ -162,7 +163,12 @@ fn quality(problem: &Problem, membership: &[u32]) -> Result<f64> {
     Ok((inside - problem.penalty * sizes.iter().map(|s| s * s).sum::<f64>()) / problem.total)
 }
 
-fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, session: &Session) -> Result<Partition> {
+fn run(
+    connectivities: impl Links + Send + Sync,
+    params: &LeidenParams,
+    refining: bool,
+    session: &Session,
+) -> Result<Partition> {
     for (name, value) in [("resolution", params.resolution), ("theta", params.theta)] {
         if !(value >= 0.0 && value.is_finite()) {
             return Err(Error::parameter(name, "a number >= 0", value));
@@ -172,12 +178,15 @@ fn run(graph: &CsMatI<f32, u32, usize>, params: &LeidenParams, refining: bool, s
         return Err(Error::parameter("n_iterations", "at least 1, or negative (until nothing changes)", 0));
     }
     let name = if refining { "leiden" } else { "louvain" };
+    let graph = connectivities.borrowed();
     // The graph once more, and numbers of its vertices.
     let bytes = graph.nnz().saturating_add(3 * graph.rows()).saturating_mul(8);
     let _held = session.hold(format!("{name} of {} cells with {} links", graph.rows(), graph.nnz()), bytes)?;
     session.install(|| {
         let monitor = &*session.monitor;
-        let renumbered = Renumbered::new(check(graph, name, monitor)?, monitor)?;
+        let renumbered = Renumbered::new(check(&connectivities.borrowed(), name, monitor)?, monitor)?;
+        // Whoever hands it over needs it no more.
+        drop(connectivities);
         let problem = Problem::new(renumbered.graph(), params.objective, params.resolution)?;
         let n = problem.graph.n_vertices();
         let mut membership: Vec<u32> = memory::collected(0..n as u32, CLUSTERS)?;

@@ -1,6 +1,6 @@
 //! Fast local moving (Traag, Waltman & van Eck 2019, supplement, algorithm A.2, MoveNodesFast).
 
-use super::aggregate::{Network, Tally, CLUSTERS};
+use super::aggregate::{Network, Tallies, Tally, CLUSTERS};
 use crate::error::Result;
 use crate::graph::ahead::ahead;
 use crate::graph::random::Stream;
@@ -8,7 +8,6 @@ use crate::memory;
 use crate::session::Monitor;
 use rayon::prelude::*;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 
 /// Gains below this share of the mean node's total weight are rounding, and would let nodes swing for ever.
 const LEAST_GAIN: f64 = 1e-10;
@@ -26,21 +25,6 @@ pub(super) fn visits(n: usize, stream: &mut Stream) -> Result<Vec<u32>> {
 const BATCH: usize = 8192;
 /// Nodes per parallel task.
 const NODES: usize = 512;
-
-/// Tallies that tasks take and give back: one a thread, cleared.
-#[derive(Default)]
-struct Tallies(Mutex<Vec<Tally>>);
-
-impl Tallies {
-    fn take(&self, n: usize) -> Result<Tally> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        kept.map_or_else(|| Tally::new(n), Ok)
-    }
-
-    fn give(&self, tally: Tally) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(tally);
-    }
-}
 
 /// Clusters of nodes as they are now.
 struct State<'a, W> {

@@ -132,8 +132,8 @@ fn filtered<T: Real, const W: usize>(
         let mut stream = Stream::new(seed, ROUND_START, i as u64);
         row.iter_mut().for_each(|value| *value = T::of(stream.uniform() - 0.5));
     });
+    // The vectors before, and then those after, in their place; or products.
     let mut y = memory::filled(size, T::of(0.0), VECTORS)?;
-    let mut previous = memory::filled(size, T::of(0.0), VECTORS)?;
 
     monitor.begin(limits.products as u64);
     let mut products = 0;
@@ -146,14 +146,12 @@ fn filtered<T: Real, const W: usize>(
         let degree_of_filter = ((2.0 * T::MAX_GROWTH).ln() / top.acosh()) as usize;
         let degree_of_filter = degree_of_filter.clamp(4, MAX_DEGREE).min(limits.products);
         let (shift, scale) = (T::of(centre), T::of(1.0 / half));
-        product::<T, W>(graph, &degree, &x, &mut y, width, monitor, |new, old, _| (new - shift * old) * scale, &[])?;
-        std::mem::swap(&mut previous, &mut x); // previous = T_0 x
-        std::mem::swap(&mut x, &mut y); // x = T_1 x
+        product::<T, W>(graph, &degree, &x, &mut y, width, monitor, |new, old, _| (new - shift * old) * scale)?;
+        std::mem::swap(&mut x, &mut y); // x = T_1 x, y = T_0 x
         for _ in 1..degree_of_filter {
             let twice = T::of(2.0 / half);
             let next = |new: T, old: T, older: T| (new - shift * old) * twice - older;
-            product::<T, W>(graph, &degree, &x, &mut y, width, monitor, next, &previous)?;
-            std::mem::swap(&mut previous, &mut x);
+            product::<T, W>(graph, &degree, &x, &mut y, width, monitor, next)?;
             std::mem::swap(&mut x, &mut y);
         }
         products += degree_of_filter + 1;
@@ -165,7 +163,7 @@ fn filtered<T: Real, const W: usize>(
             let gram = gram::<T, W>(&degree, &x, &x, width, monitor)?;
             transform::<T, W>(&mut x, &inverse_root(gram, width, monitor)?, width, monitor)?;
         }
-        product::<T, W>(graph, &degree, &x, &mut y, width, monitor, |new, _, _| new, &[])?;
+        product::<T, W>(graph, &degree, &x, &mut y, width, monitor, |new, _, _| new)?;
         let mut gram = gram::<T, W>(&degree, &x, &y, width, monitor)?;
         let (values, vectors) = leading_eigenpairs(&mut gram, width, width, 1, monitor)?;
         transform::<T, W>(&mut x, &vectors, width, monitor)?;
@@ -182,8 +180,7 @@ fn filtered<T: Real, const W: usize>(
     }
 }
 
-/// out = combine(P x, x, older), row by row; `older` may be empty.
-#[allow(clippy::too_many_arguments)]
+/// out = combine(P x, x, out), row by row.
 fn product<T: Real, const W: usize>(
     graph: Graph,
     degree: &[f64],
@@ -192,7 +189,6 @@ fn product<T: Real, const W: usize>(
     width: usize,
     monitor: &Monitor,
     combine: impl Fn(T, T, T) -> T + Sync,
-    older: &[T],
 ) -> Result<()> {
     let width = if W > 0 { W } else { width };
     let zero = T::of(0.0);
@@ -217,7 +213,7 @@ fn product<T: Real, const W: usize>(
             let inverse = T::of(1.0 / degree[i]);
             let old = &x[i * width..][..width];
             for c in 0..width {
-                out[c] = combine(sum[c] * inverse, old[c], if older.is_empty() { zero } else { older[i * width + c] });
+                out[c] = combine(sum[c] * inverse, old[c], out[c]);
             }
         }
         Ok(())

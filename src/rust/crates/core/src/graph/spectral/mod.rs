@@ -1,10 +1,11 @@
 //! Spectral layout: eigenvectors of the normalised Laplacian of a connectivity graph, the default start of UMAP.
 //!
-//! Sizes and conventions follow umap-learn's `spectral_layout`; the eigensolver is our own ([`eigen`]).
+//! Sizes and conventions follow umap-learn's `spectral_layout`; the eigensolver is our own (`eigen`).
 
 mod eigen;
 
 use super::groups::members;
+use super::links::Links;
 use super::random::Stream;
 use super::symmetric::{check, Graph, OwnGraph};
 use crate::error::{Error, Result};
@@ -12,7 +13,6 @@ use crate::memory;
 use crate::session::{Monitor, Session};
 pub(super) use eigen::leading;
 use ndarray::Array2;
-use sprs::CsMatI;
 
 /// A residual below this is good enough to start from (umap-learn's tolerance), and so is whatever is there after
 /// `MAX_PRODUCTS` products.
@@ -50,11 +50,12 @@ pub struct SpectralLayout {
 /// [`Error::Parameter`] for `n_components` = 0 and for an asymmetric graph, [`Error::Shape`], [`Error::Values`],
 /// [`Error::Cancelled`].
 pub fn spectral_layout(
-    graph: &CsMatI<f32, u32, usize>,
+    graph: &impl Links,
     n_components: usize,
     seed: u64,
     session: &Session,
 ) -> Result<SpectralLayout> {
+    let graph = &graph.borrowed();
     // The coordinates, and the eigenvectors they are made of.
     let bytes = graph.rows().saturating_mul(n_components).saturating_mul(16);
     let _held =
@@ -72,17 +73,18 @@ pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monito
     }
     let n = graph.n_vertices();
     let what = "the spectral layout: n_components of every observation";
-    let coordinates = memory::zeros(memory::count(&[n, dim], what)?, what)?;
-    let coordinates = Array2::from_shape_vec((n, dim), coordinates).map_err(|e| Error::Internal(e.to_string()))?;
+    let coordinates = Array2::zeros((0, dim));
     let mut result = SpectralLayout { coordinates, n_connected: 0, residual: 0.0, notes: Vec::new() };
     let (label, sizes) = connected(graph, monitor)?;
     result.n_connected = sizes.len();
     if sizes.len() <= 1 {
-        let all: Vec<u32> = memory::collected(0..n as u32, what)?;
-        let part = component(graph, dim, tolerance, seed, &all, monitor, &mut result)?;
-        result.coordinates.iter_mut().zip(part).for_each(|(to, from)| *to = from);
+        drop(label);
+        let part = component(graph, dim, tolerance, seed, &|k| k as u32, monitor, &mut result)?;
+        result.coordinates = Array2::from_shape_vec((n, dim), part).map_err(|e| Error::Internal(e.to_string()))?;
         return Ok(result);
     }
+    let coordinates = memory::zeros(memory::count(&[n, dim], what)?, what)?;
+    result.coordinates = Array2::from_shape_vec((n, dim), coordinates).map_err(|e| Error::Internal(e.to_string()))?;
     result.notes.push(format!(
         "the graph has {} connected components; each was laid out on its own and given its own place",
         sizes.len()
@@ -104,7 +106,7 @@ pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monito
             part.data.extend_from_slice(weights);
             part.indptr.push(part.indices.len());
         }
-        let coordinates = component(part.borrow(), dim, tolerance, seed, members, monitor, &mut result)?;
+        let coordinates = component(part.borrow(), dim, tolerance, seed, &|k| members[k], monitor, &mut result)?;
         let largest = coordinates.iter().fold(0.0f64, |m, x| m.max(x.abs()));
         let scale = if largest > 0.0 { place.radius / largest } else { 0.0 };
         for (&vertex, from) in members.iter().zip(coordinates.chunks(dim)) {
@@ -119,13 +121,13 @@ pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monito
 /// The name of random positions in errors.
 const RANDOM: &str = "random positions of n_components of every observation";
 
-/// Coordinates of one connected graph, row-major. `vertices` names its rows in the whole graph (for random numbers).
+/// Coordinates of one connected graph, row-major. `vertex` numbers its rows in the whole graph (for random numbers).
 fn component(
     graph: Graph,
     dim: usize,
     tolerance: f64,
     seed: u64,
-    vertices: &[u32],
+    vertex: &dyn Fn(usize) -> u32,
     monitor: &Monitor,
     result: &mut SpectralLayout,
 ) -> Result<Vec<f64>> {
@@ -135,8 +137,8 @@ fn component(
             let reason = format!("{n} observations have too few eigenvectors for {dim} components; random start");
             result.notes.push(reason);
         }
-        let random = vertices.iter().flat_map(|&vertex| {
-            let mut stream = Stream::new(seed, ROUND_RANDOM, u64::from(vertex));
+        let random = (0..n).flat_map(|k| {
+            let mut stream = Stream::new(seed, ROUND_RANDOM, u64::from(vertex(k)));
             (0..dim).map(move |_| 2.0 * stream.uniform() - 1.0)
         });
         let mut x = memory::room(memory::count(&[n, dim], RANDOM)?, RANDOM)?;

@@ -15,6 +15,7 @@ mod sequential;
 pub use curve::find_ab_params;
 pub use init::Init;
 
+use super::links::Links;
 use super::locality::Renumbered;
 use super::symmetric::{check, Graph};
 use crate::error::{Error, Result};
@@ -22,7 +23,6 @@ use crate::memory;
 use crate::session::Session;
 use curve::Curve;
 use ndarray::Array2;
-use sprs::CsMatI;
 
 /// How points are moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,13 +97,13 @@ pub struct UmapResult {
     pub notes: Vec<String>,
 }
 
-/// Embeds the graph of `connectivities` (n_obs x n_obs, symmetric CSR, as `obsp["connectivities"]`).
+/// Embeds the graph of `connectivities` (n_obs x n_obs, symmetric CSR, as `obsp["connectivities"]`), borrowed or handed over.
 ///
 /// # Errors
 /// [`Error::Parameter`] for parameters outside their domain and an asymmetric graph, [`Error::Shape`] for a graph that
 /// is not square or a start of the wrong shape, [`Error::Values`] for negative or non-finite weights or start
 /// positions, [`Error::Cancelled`].
-pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, session: &Session) -> Result<UmapResult> {
+pub fn umap(connectivities: impl Links + Send + Sync, params: &UmapParams, session: &Session) -> Result<UmapResult> {
     validate(params)?;
     let (a, b) = match (params.a, params.b) {
         (Some(a), Some(b)) => (a, b),
@@ -111,12 +111,16 @@ pub fn umap(connectivities: &CsMatI<f32, u32, usize>, params: &UmapParams, sessi
         (Some(a), None) => return Err(Error::parameter("a, b", "both or neither", format!("a = {a} alone"))),
         (None, Some(b)) => return Err(Error::parameter("a, b", "both or neither", format!("b = {b} alone"))),
     };
+    let view = connectivities.borrowed();
     // The graph once more, and positions with what moves them.
-    let held = connectivities.nnz().saturating_add(2 * params.n_components.saturating_mul(connectivities.rows()));
-    let what = format!("umap of {} cells in {} components", connectivities.rows(), params.n_components);
+    let held = view.nnz().saturating_add(2 * params.n_components.saturating_mul(view.rows()));
+    let what = format!("umap of {} cells in {} components", view.rows(), params.n_components);
     let _held = session.hold(what, held.saturating_mul(8))?;
     session.install(|| {
-        let renumbered = Renumbered::new(check(connectivities, "umap", &session.monitor)?, &session.monitor)?;
+        let renumbered =
+            Renumbered::new(check(&connectivities.borrowed(), "umap", &session.monitor)?, &session.monitor)?;
+        // Whoever hands it over needs it no more.
+        drop(connectivities);
         let graph = renumbered.graph();
         let n = graph.n_vertices();
         let n_epochs = params.n_epochs.unwrap_or(if n <= 10_000 { 500 } else { 200 });

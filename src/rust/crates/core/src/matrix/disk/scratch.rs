@@ -2,9 +2,12 @@
 
 use crate::error::{Error, Result};
 use crate::session::Space;
-use crate::store::positioned::{read_exact, write_all};
+use crate::store::positioned::{prepare, read_exact, write_all};
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes that are allocated on disk at a time.
+const STEP: u64 = 16 << 20;
 
 /// A file without a name in the scratch space of a session. It is deleted when it is dropped, and
 /// when the process dies.
@@ -15,6 +18,8 @@ pub(crate) struct Scratch {
     space: Space,
     /// Whether its data is dispensable, so that no other data is deleted to make space for it.
     yields: bool,
+    /// Bytes that the system has found room for, or that are few.
+    prepared: AtomicU64,
 }
 
 impl Scratch {
@@ -41,7 +46,13 @@ impl Scratch {
         let file = options.open(&path).map_err(failed)?;
         #[cfg(unix)]
         std::fs::remove_file(&path).map_err(failed)?;
-        Ok(Scratch { file, end: AtomicU64::new(0), space: space.clone(), yields: false })
+        Ok(Scratch {
+            file,
+            end: AtomicU64::new(0),
+            space: space.clone(),
+            yields: false,
+            prepared: AtomicU64::new(STEP),
+        })
     }
 
     /// Creates a file for dispensable data; no other data is deleted to make space for it.
@@ -65,8 +76,21 @@ impl Scratch {
             self.space.take(bytes.len() as u64)?;
         }
         let at = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.prepare(at + bytes.len() as u64);
         write_all(&self.file, bytes, at).map_err(|e| Error::io(self.space.folder(), "write a scratch file in", &e))?;
         Ok(at)
+    }
+
+    /// Allocates room on disk for many writes at once, which takes less time than for each of them.
+    /// Where the system cannot, each write allocates its own.
+    fn prepare(&self, end: u64) {
+        let prepared = self.prepared.load(Ordering::Relaxed);
+        if end > prepared {
+            let more = self.prepared.compare_exchange(prepared, end + STEP, Ordering::Relaxed, Ordering::Relaxed);
+            if more.is_ok() {
+                prepare(&self.file, prepared, end + STEP - prepared);
+            }
+        }
     }
 
     /// Reads the bytes from `at` on into `out`, as many as it holds.

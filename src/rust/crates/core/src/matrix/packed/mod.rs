@@ -5,6 +5,7 @@
 //! blocks.
 
 mod coder;
+mod kept;
 mod source;
 mod state;
 mod store;

@@ -21,21 +21,22 @@ pub(in crate::matrix) struct Pass {
 impl SparseParts {
     /// Returns a name for the matrix in the present state of its file; `None` where the state
     /// cannot be told.
-    fn packed_name(&self) -> Option<String> {
+    pub(super) fn packed_name(&self) -> Option<String> {
         let stamp = self.stamp()?;
         let place = self.location();
         Some(format!("packed {} {} {:?} {stamp:?}", place.store, place.element, self.shape))
     }
 
+    /// Returns the packed rows of this name; where the setting `scratch` is 0, only those of a file
+    /// that stays.
+    fn packed_now(&self, name: &str, keeping: &Keeping) -> Option<Arc<Packed>> {
+        let packed = keeping.caches().named::<Packed>(name)?;
+        (!keeping.is_off() || packed.path().is_some()).then_some(packed)
+    }
+
     /// Returns whether the matrix is large enough, and compressed by a slow filter.
     fn is_worth_packing(&self) -> bool {
         self.nnz() >= LEAST && (self.indices.is_slow() || self.data.is_slow())
-    }
-
-    /// Returns the most bytes that packed rows of this matrix may take: the limit that is set, else
-    /// as many as the matrix takes in the file, but no more than a third of the free scratch space.
-    fn packed_limit(&self, keeping: &Keeping, scratch: &Space) -> u64 {
-        keeping.limit().unwrap_or_else(|| self.disk_bytes.min(scratch.free() / 3))
     }
 
     /// Returns the packed rows that a pass reads. A pass over all rows creates them where it may.
@@ -50,22 +51,19 @@ impl SparseParts {
         cuts: impl FnOnce() -> Result<Vec<u64>>,
     ) -> Result<Option<Pass>> {
         let keeping = &allowed.keeping;
-        if keeping.limit() == Some(0) || !self.is_worth_packing() {
-            return Ok(None);
-        }
         let Some(name) = self.packed_name() else { return Ok(None) };
-        if let Some(packed) = keeping.caches().named::<Packed>(&name) {
+        if let Some(packed) = self.packed_now(&name, keeping) {
             self.hold(Some(&packed));
             return Ok(Some(Pass { packed, fills: keeping.fills() }));
         }
-        if !(keeping.fills() && all_rows) {
+        if keeping.is_off() || !self.is_worth_packing() || !(keeping.fills() && all_rows) {
             return Ok(None);
         }
         // Packed rows of another state, and those of matrices that nobody holds any more, are
         // deleted first.
         self.hold(None);
         keeping.caches().forget_unused::<Packed>();
-        let limit = self.packed_limit(keeping, &allowed.scratch);
+        let limit = keeping.limit(self.disk_bytes, &allowed.scratch);
         let packed = Arc::new(Packed::new(&cuts()?, limit, &allowed.scratch)?);
         allowed.scratch.may_take_back(&packed);
         keeping.caches().keep_named(name, packed.clone());
@@ -75,16 +73,15 @@ impl SparseParts {
 
     /// Returns the present state of the packed rows.
     pub(in crate::matrix) fn packed_state(&self, keeping: &Keeping, scratch: &Space) -> State {
-        if keeping.limit() == Some(0) || !self.is_worth_packing() {
-            return State::None;
-        }
         let Some(name) = self.packed_name() else { return State::None };
-        match keeping.caches().named::<Packed>(&name) {
+        match self.packed_now(&name, keeping) {
             Some(packed) => {
                 let (kept, all) = packed.pieces();
-                State::Kept { kept, all, bytes: packed.bytes(), trouble: packed.trouble().cloned() }
+                let trouble = packed.trouble().cloned();
+                State::Kept { kept, all, bytes: packed.bytes(), path: packed.path(), trouble }
             }
-            None => State::Planned(self.packed_limit(keeping, scratch)),
+            None if keeping.is_off() || !self.is_worth_packing() => State::None,
+            None => State::Planned(keeping.limit(self.disk_bytes, scratch)),
         }
     }
 }

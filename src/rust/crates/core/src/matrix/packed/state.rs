@@ -1,5 +1,7 @@
 //! The state of packed rows, for plans and for display.
 
+use std::path::PathBuf;
+
 /// The state of the packed rows of a matrix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
@@ -16,6 +18,8 @@ pub enum State {
         all: usize,
         /// The bytes of the packed pieces.
         bytes: u64,
+        /// The file that stays with them; `None` for a scratch file.
+        path: Option<PathBuf>,
         /// The reason why pieces are missing.
         trouble: Option<Trouble>,
     },

@@ -6,13 +6,16 @@ use crate::error::{Error, Result};
 use crate::matrix::disk::Scratch;
 use crate::memory;
 use crate::session::{Space, Yields};
+use crate::store::positioned::read_exact;
 use std::cell::RefCell;
+use std::fs::File;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 /// Entries that are packed together at most: their bytes stay in the second-level cache.
-const ENTRIES: u64 = 1 << 16;
+pub(super) const ENTRIES: u64 = 1 << 16;
 /// Bytes that are filled up to a multiple of this: whole pages are written in half the time.
 const PAGE: usize = 4096;
 
@@ -30,25 +33,41 @@ pub(in crate::matrix) struct Packed {
     limit: u64,
     process: u32,
     /// Gone when the bytes were given up.
-    file: RwLock<Option<Scratch>>,
+    file: RwLock<Option<Bytes>>,
     /// Why pieces are missing.
     trouble: OnceLock<Trouble>,
 }
 
+/// The place of the bytes.
 #[derive(Debug)]
-struct Piece {
+enum Bytes {
+    /// A file of the session.
+    Scratch(Scratch),
+    /// A file that stays, and its path.
+    Kept(File, PathBuf),
+}
+
+#[derive(Debug)]
+pub(super) struct Piece {
     at: u64,
     size: usize,
     checksum: u64,
     damaged: AtomicBool,
 }
 
+impl Piece {
+    pub(super) fn new(at: u64, size: usize, checksum: u64) -> Self {
+        Piece { at, size, checksum, damaged: AtomicBool::new(false) }
+    }
+}
+
 thread_local! {
     static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A checksum against damage, of four interleaved streams, so that it takes no time beside unpacking.
-fn checksum(bytes: &[u8]) -> u64 {
+/// Returns a checksum against damage, of four interleaved streams, so that it takes no time beside
+/// unpacking.
+pub(super) fn checksum(bytes: &[u8]) -> u64 {
     let (rows, rest) = bytes.as_chunks::<32>();
     let step = |h: u64, word: u64| (h ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let add = |sums: &mut [u64; 4], row: &[u8; 32]| {
@@ -64,6 +83,23 @@ fn checksum(bytes: &[u8]) -> u64 {
     sums.into_iter().fold(0, step)
 }
 
+/// Makes a buffer at least `n` bytes long; it is filled once, when it grows.
+fn room(bytes: &mut Vec<u8>, n: usize) -> Result<()> {
+    memory::lengthen(bytes, n, 0, PACKED)
+}
+
+/// Returns the first entry of each piece, and the number of all entries. A piece never reaches over
+/// one of `cuts`, which ascend.
+pub(super) fn starts(cuts: &[u64]) -> Result<Vec<u64>> {
+    let number = cuts.windows(2).map(|cut| (cut[1] - cut[0]).div_ceil(ENTRIES)).sum::<u64>() as usize;
+    let mut starts = memory::room(number + 1, PACKED)?;
+    for cut in cuts.windows(2) {
+        starts.extend((cut[0]..cut[1]).step_by(ENTRIES as usize));
+    }
+    starts.extend(cuts.last());
+    Ok(starts)
+}
+
 impl Packed {
     /// Room for the entries of a matrix, of which nothing is there yet. `cuts` are the positions at which those who read all
     /// of it begin to read, and the number of entries: a piece never reaches over one. They may take `limit` bytes.
@@ -71,15 +107,10 @@ impl Packed {
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub(in crate::matrix) fn new(cuts: &[u64], limit: u64, space: &Space) -> Result<Self> {
-        let number = cuts.windows(2).map(|cut| (cut[1] - cut[0]).div_ceil(ENTRIES)).sum::<u64>() as usize;
-        let mut starts = memory::room(number + 1, PACKED)?;
-        for cut in cuts.windows(2) {
-            starts.extend((cut[0]..cut[1]).step_by(ENTRIES as usize));
-        }
-        starts.extend(cuts.last());
-        let pieces = memory::collected((0..number).map(|_| OnceLock::new()), PACKED)?;
+        let starts = starts(cuts)?;
+        let pieces = memory::collected((1..starts.len()).map(|_| OnceLock::new()), PACKED)?;
         let (file, trouble) = match Scratch::yielding(space) {
-            Ok(file) => (Some(file), OnceLock::new()),
+            Ok(file) => (Some(Bytes::Scratch(file)), OnceLock::new()),
             Err(e) => (None, Trouble::Scratch(e.to_string()).into()),
         };
         Ok(Packed {
@@ -94,17 +125,49 @@ impl Packed {
         })
     }
 
-    /// Pieces that are there, and all.
+    /// Makes packed rows of pieces that are all in a file that stays.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(super) fn kept(
+        starts: Vec<u64>,
+        pieces: impl ExactSizeIterator<Item = Piece>,
+        file: File,
+        path: &Path,
+    ) -> Result<Self> {
+        let pieces: Vec<_> = memory::collected(pieces.map(OnceLock::from), PACKED)?;
+        let bytes = pieces.iter().filter_map(OnceLock::get).map(|piece| piece.size as u64).sum();
+        Ok(Packed {
+            starts,
+            kept: AtomicUsize::new(pieces.len()),
+            pieces,
+            bytes: AtomicU64::new(bytes),
+            limit: 0,
+            process: std::process::id(),
+            file: RwLock::new(Some(Bytes::Kept(file, path.to_owned()))),
+            trouble: OnceLock::new(),
+        })
+    }
+
+    /// Returns the path of the file that they stay in.
+    pub(in crate::matrix) fn path(&self) -> Option<PathBuf> {
+        match self.file.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(Bytes::Kept(_, path)) => Some(path.clone()),
+            _ => None,
+        }
+    }
+
+    /// Returns how many pieces are there, and how many there are in all.
     pub(in crate::matrix) fn pieces(&self) -> (usize, usize) {
         (self.kept.load(Ordering::Relaxed), self.pieces.len())
     }
 
-    /// Bytes they take.
+    /// Returns the bytes that they take.
     pub(in crate::matrix) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Why not all are there.
+    /// Returns the reason why pieces are missing.
     pub(in crate::matrix) fn trouble(&self) -> Option<&Trouble> {
         self.trouble.get()
     }
@@ -113,7 +176,7 @@ impl Packed {
         let _ = self.trouble.set(trouble);
     }
 
-    /// The piece that holds an entry.
+    /// Returns the piece that holds an entry.
     fn piece_of(&self, entry: u64) -> usize {
         self.starts.partition_point(|&start| start <= entry).saturating_sub(1)
     }
@@ -150,51 +213,56 @@ impl Packed {
         Ok(())
     }
 
-    /// Whether there was room for one more.
+    /// Packs a piece and keeps it; returns whether there was room.
     fn keep<T: Packable>(&self, number: usize, columns: &[u32], values: &[T], bytes: &mut Vec<u8>) -> Result<bool> {
-        bytes.clear();
-        memory::reserve(bytes, coder::most_bytes(values.len()) + PAGE, PACKED)?;
-        coder::pack(columns, values, bytes);
-        bytes.resize(bytes.len().next_multiple_of(PAGE), 0);
-        let size = bytes.len() as u64;
-        if self.bytes.fetch_add(size, Ordering::Relaxed) + size > self.limit {
-            self.bytes.fetch_sub(size, Ordering::Relaxed);
+        room(bytes, coder::most_bytes::<T>(values.len()) + PAGE)?;
+        let used = coder::pack(columns, values, bytes);
+        let size = used.next_multiple_of(PAGE);
+        bytes[used..size].fill(0);
+        let bytes = &bytes[..size];
+        if self.bytes.fetch_add(size as u64, Ordering::Relaxed) + size as u64 > self.limit {
+            self.bytes.fetch_sub(size as u64, Ordering::Relaxed);
             self.set_trouble(Trouble::Limit(self.limit));
             return Ok(false);
         }
         let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(file) = file.as_ref() else { return Ok(false) };
+        let Some(Bytes::Scratch(file)) = file.as_ref() else { return Ok(false) };
         match file.append(bytes) {
             Ok(at) => {
-                let piece = Piece { at, size: bytes.len(), checksum: checksum(bytes), damaged: AtomicBool::new(false) };
+                let piece = Piece::new(at, size, checksum(bytes));
                 if self.pieces[number].set(piece).is_ok() {
                     self.kept.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(true)
             }
             Err(e) => {
-                self.bytes.fetch_sub(size, Ordering::Relaxed);
+                self.bytes.fetch_sub(size as u64, Ordering::Relaxed);
                 self.set_trouble(Trouble::Scratch(e.to_string()));
                 Ok(false)
             }
         }
     }
 
-    /// Reads the bytes of a piece; `false` where it is not there any more, or not as it was written.
-    fn read(&self, number: usize, bytes: &mut Vec<u8>) -> Result<bool> {
-        let Some(piece) = self.pieces.get(number).and_then(OnceLock::get) else { return Ok(false) };
+    /// Reads the bytes of a piece and returns how many they are; `None` where it is not there any more,
+    /// or not as it was written.
+    fn read(&self, number: usize, bytes: &mut Vec<u8>) -> Result<Option<usize>> {
+        let Some(piece) = self.pieces.get(number).and_then(OnceLock::get) else { return Ok(None) };
         if piece.damaged.load(Ordering::Relaxed) {
-            return Ok(false);
+            return Ok(None);
         }
-        bytes.clear();
-        memory::lengthen(bytes, piece.size, 0, PACKED)?;
+        room(bytes, piece.size)?;
+        let bytes = &mut bytes[..piece.size];
         let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(file) = file.as_ref() else { return Ok(false) };
-        let whole = file.read(piece.at, bytes).is_ok() && checksum(bytes) == piece.checksum;
+        let read = match file.as_ref() {
+            Some(Bytes::Scratch(file)) => file.read(piece.at, bytes).is_ok(),
+            Some(Bytes::Kept(file, _)) => read_exact(file, bytes, piece.at).is_ok(),
+            None => return Ok(None),
+        };
+        let whole = read && checksum(bytes) == piece.checksum;
         if !whole {
             self.lose(piece);
         }
-        Ok(whole)
+        Ok(whole.then_some(piece.size))
     }
 
     fn lose(&self, piece: &Piece) {
@@ -219,8 +287,8 @@ impl Yields for Packed {
 /// One reader's way through packed entries: a piece is read once, however many runs of entries lie in it.
 pub(in crate::matrix) struct Reader<'a> {
     packed: &'a Packed,
-    /// The piece whose bytes are at hand.
-    piece: Option<usize>,
+    /// The piece at hand, and its bytes.
+    piece: Option<(usize, usize)>,
     place: Place,
     bytes: Vec<u8>,
 }
@@ -256,32 +324,33 @@ impl<'a> Reader<'a> {
     ) -> Result<u64> {
         let (mut at, mut number) = (range.start, self.packed.piece_of(range.start));
         while at < range.end {
-            if self.piece != Some(number) {
-                self.piece = None;
-                if !self.packed.read(number, &mut self.bytes)? {
-                    break;
+            let size = match self.piece.take_if(|(at_hand, _)| *at_hand == number) {
+                Some((_, size)) => size,
+                None => {
+                    let Some(size) = self.packed.read(number, &mut self.bytes)? else { break };
+                    self.place = Place::default();
+                    size
                 }
-                (self.piece, self.place) = (Some(number), Place::default());
-            }
+            };
             let (start, end) = (self.packed.starts[number], self.packed.starts[number + 1]);
             let to = end.min(range.end);
             let (n, part) = ((end - start) as usize, ((at - start) as usize, (to - start) as usize));
             let before = (columns.len(), values.len());
-            if coder::unpack(&self.bytes, n, part, &mut self.place, columns, values).is_none() {
+            if coder::unpack(&self.bytes[..size], n, part, &mut self.place, columns, values).is_none() {
                 if let Some(piece) = self.packed.pieces[number].get() {
                     self.packed.lose(piece);
                 }
                 columns.truncate(before.0);
                 values.truncate(before.1);
-                self.piece = None;
                 break;
             }
+            self.piece = Some((number, size));
             (at, number) = (to, number + 1);
         }
         Ok(at)
     }
 
-    /// The position up to which no entry is packed, from one on that is not.
+    /// Returns the position up to which no entry is packed, from an entry on that is not.
     pub(in crate::matrix) fn missing(&self, range: &Range<u64>) -> u64 {
         let mut number = self.packed.piece_of(range.start) + 1;
         while number < self.packed.pieces.len()

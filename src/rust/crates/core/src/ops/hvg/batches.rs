@@ -73,7 +73,7 @@ impl Batches {
     }
 
     #[inline]
-    pub(super) fn of(&self, cell: usize) -> usize {
+    pub(super) fn batch_of(&self, cell: usize) -> usize {
         self.codes.as_ref().map_or(0, |c| c[cell] as usize)
     }
 }
@@ -87,7 +87,7 @@ impl<A> PerBatch<A> {
         PerBatch((0..n).map(|_| None).collect())
     }
 
-    pub(super) fn at(&mut self, batch: usize, make: impl FnOnce() -> Result<A>) -> Result<&mut A> {
+    pub(super) fn entry(&mut self, batch: usize, make: impl FnOnce() -> Result<A>) -> Result<&mut A> {
         let place = &mut self.0[batch];
         if place.is_none() {
             *place = Some(make()?);
@@ -255,7 +255,7 @@ fn sums_of<T: Number>(view: &View<'_, T>, pass: &BatchSums<'_>) -> Result<(PerBa
     for i in 0..view.n_rows() {
         check.row(view, i)?;
         let make = || Ok(Columns::new(view.n_rows(), view.n_cols, SUMS));
-        let of = columns.at(batches.of(view.positions.at(i)), make)?;
+        let of = columns.entry(batches.batch_of(view.positions.at(i)), make)?;
         let sum = match ln {
             Some(ln) => of.add_of(view.row(i), |x| (x * ln).exp_m1())?,
             None => of.add_counting(view.row(i))?.total,
@@ -266,7 +266,7 @@ fn sums_of<T: Number>(view: &View<'_, T>, pass: &BatchSums<'_>) -> Result<(PerBa
         let of = |columns: Columns| -> Result<Sums> {
             let mut gene_sums = memory::zeros(view.n_cols, SUMS)?;
             columns.add_sums(&mut gene_sums);
-            let of_batch = |&i: &usize| batches.of(view.positions.at(i)) == batch;
+            let of_batch = |&i: &usize| batches.batch_of(view.positions.at(i)) == batch;
             let rows = (0..view.n_rows()).filter(of_batch).map(|i| view.row(i));
             let moments = match ln {
                 Some(ln) => columns.moments_of(rows, |x| (x * ln).exp_m1()),

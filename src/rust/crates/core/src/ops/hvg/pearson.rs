@@ -105,7 +105,7 @@ pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, sessi
 /// each.
 fn totals(cell_sums: &[f64], batches: &Batches, batch: usize) -> Vec<(f64, f64)> {
     let mut sums: Vec<f64> =
-        cell_sums.iter().enumerate().filter(|&(i, _)| batches.of(i) == batch).map(|(_, &s)| s).collect();
+        cell_sums.iter().enumerate().filter(|&(i, _)| batches.batch_of(i) == batch).map(|(_, &s)| s).collect();
     sums.sort_unstable_by(f64::total_cmp);
     let mut groups: Vec<(f64, f64)> = Vec::new();
     for s in sums {
@@ -197,9 +197,9 @@ fn stored<T: Number>(view: &View<'_, T>, pass: &Stored<'_>) -> Result<PerBatch<P
     let (mut counts, mut means, mut squares) = ([0.0; CHUNK], [0.0; CHUNK], [0.0; CHUNK]);
     for i in 0..view.n_rows() {
         let cell = view.positions.at(i);
-        let b = batches.of(cell);
+        let b = batches.batch_of(cell);
         let model = &models[b];
-        let acc = out.at(b, || memory::zeros::<(f64, f64)>(view.n_cols, SUMS))?;
+        let acc = out.entry(b, || memory::zeros::<(f64, f64)>(view.n_cols, SUMS))?;
         let share = cell_sums[cell] / model.total;
         let (clip, theta) = (model.clip, model.theta);
         let (columns, values) = view.row(i);

@@ -110,9 +110,9 @@ impl Reducer for Clipped<'_> {
         let mut out = PerBatch::new(self.batches.len());
         with_view!(block, view => {
             for i in 0..view.n_rows() {
-                let b = self.batches.of(view.positions.at(i));
+                let b = self.batches.batch_of(view.positions.at(i));
                 let limits = self.limits[b];
-                let acc = out.at(b, || memory::zeros::<(f64, f64)>(self.n_vars, SUMS))?;
+                let acc = out.entry(b, || memory::zeros::<(f64, f64)>(self.n_vars, SUMS))?;
                 each(view.row(i), |c, x| {
                     let (limit, mean) = limits[c];
                     let d = x.min(limit) - mean;

@@ -11,15 +11,21 @@
 use super::eigen::leading_eigenpairs;
 use super::vectors::{matrix, TOGETHER};
 use crate::error::Result;
+use crate::memory;
 use crate::random::Stream;
 use crate::session::Monitor;
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par};
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+use rayon::prelude::*;
 
 /// A residual is small when its norm is below this share of its eigenvalue.
 pub(super) const TOLERANCE: f64 = 1e-6;
 /// The number of passes after which the present vectors are taken, whatever their residuals.
 const MAX_STEPS: usize = 100;
+/// The columns of a matrix in memory that a task multiplies.
+const COLUMNS: usize = 128;
+/// The columns and rows that are mirrored together.
+const SQUARE: usize = 64;
 /// The bytes of the vectors kept between restarts.
 const BASIS: usize = 192 << 20;
 
@@ -49,11 +55,56 @@ pub(super) fn block_width(p: usize, k: usize) -> usize {
 /// Errors of `apply` and of the small decompositions.
 pub(super) fn leading(p: usize, k: usize, apply: impl FnMut(&Mat<f64>) -> Result<Mat<f64>>) -> Result<Found> {
     let fewest = k + 3 * block_width(p, k);
-    within(p, k, (BASIS / (8 * p)).clamp(fewest, fewest.max(1024)), apply)
+    iterate_within(p, k, (BASIS / (8 * p)).clamp(fewest, fewest.max(1024)), apply)
+}
+
+/// Returns whether [`leading`] can find `k` eigenpairs of a `p x p` matrix.
+pub(super) fn fits(p: usize, k: usize) -> bool {
+    4 * (k + 3 * block_width(p, k)) <= p
+}
+
+/// Returns the `k` leading eigenpairs of a symmetric matrix in memory without negative eigenvalues,
+/// column-major `p x p`, for which [`fits`] holds. Reads its lower triangle and fills the upper one.
+///
+/// # Errors
+/// [`Error::Cancelled`](crate::Error::Cancelled), and errors of the small decompositions.
+pub(super) fn of_matrix(a: &mut [f64], p: usize, k: usize, monitor: &Monitor) -> Result<Found> {
+    mirror(a, p);
+    let a = &*a;
+    leading(p, k, |block| {
+        monitor.check()?;
+        let width = block.ncols();
+        let mut product = memory::zeros(p * width, "pca: products with a block of vectors")?;
+        // Tasks are cut at fixed columns, so that the bits do not depend on threads.
+        product.par_chunks_mut(COLUMNS * width).zip(a.par_chunks(COLUMNS * p)).for_each(|(to, columns)| {
+            let n = columns.len() / p;
+            let to = MatMut::from_column_major_slice_mut(to, width, n);
+            let columns = MatRef::from_column_major_slice(columns, p, n);
+            matmul(to, Accum::Replace, block.transpose(), columns, 1.0, Par::Seq);
+        });
+        matrix(p, width, |i, c| product[i * width + c])
+    })
+}
+
+/// Copies the lower triangle of a column-major `p x p` matrix into the upper one, square by square,
+/// so that both sides of a copy stay in the cache.
+fn mirror(a: &mut [f64], p: usize) {
+    for (first, second) in (0..p).step_by(SQUARE).flat_map(|j| (j..p).step_by(SQUARE).map(move |i| (j, i))) {
+        for j in first..(first + SQUARE).min(p) {
+            for i in second.max(j + 1)..(second + SQUARE).min(p) {
+                a[i * p + j] = a[j * p + i];
+            }
+        }
+    }
 }
 
 /// Returns the eigenpairs of [`leading`] with at most `most` vectors between restarts.
-fn within(p: usize, k: usize, most: usize, mut apply: impl FnMut(&Mat<f64>) -> Result<Mat<f64>>) -> Result<Found> {
+fn iterate_within(
+    p: usize,
+    k: usize,
+    most: usize,
+    mut apply: impl FnMut(&Mat<f64>) -> Result<Mat<f64>>,
+) -> Result<Found> {
     let width = block_width(p, k);
     let keep = (most / 2).max(k + width);
     let mut random = Stream::new(0, 0, 0);
@@ -180,6 +231,26 @@ fn norm(column: &Mat<f64>) -> f64 {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_matrix_in_memory_has_the_pairs_that_the_direct_solver_finds() {
+        let (n, p, k) = (400, 900, 12);
+        let mut random = Stream::new(7, 0, 0);
+        let x = Mat::from_fn(n, p, |i, j| random.normal() * if j % 7 == i % 7 { 3.0 } else { 1.0 });
+        let gram = x.transpose() * &x;
+        let lower = |i: usize, j: usize| if i >= j { gram[(i, j)] } else { f64::NAN };
+        let mut a: Vec<f64> = (0..p * p).map(|at| lower(at % p, at / p)).collect();
+        let mut b: Vec<f64> = a.iter().map(|x| if x.is_nan() { 0.0 } else { *x }).collect();
+        assert!(fits(p, k));
+        let found = of_matrix(&mut a, p, k, &Monitor::default()).unwrap();
+        assert!((0..p).all(|i| (0..p).all(|j| a[j * p + i] == a[i * p + j])));
+        let (values, vectors) = leading_eigenpairs(&mut b, p, k, 1, &Monitor::default()).unwrap();
+        for c in 0..k {
+            assert!((found.values[c] - values[c]).abs() < 1e-9 * values[0]);
+            let along: f64 = (0..p).map(|i| found.vectors[i * k + c] * vectors[i * k + c]).sum();
+            assert!(along.abs() > 1.0 - 1e-6, "{c}: {along}");
+        }
+    }
+
     /// Checks a diagonal matrix with close eigenvalues, and few enough vectors that restarts occur.
     #[test]
     fn restarts_lose_nothing() {
@@ -188,7 +259,7 @@ mod tests {
         let mut expected: Vec<f64> = (0..p).map(value).collect();
         expected.sort_unstable_by(|a, b| b.total_cmp(a));
         let apply = |b: &Mat<f64>| Ok(Mat::from_fn(p, b.ncols(), |i, j| value(i) * b[(i, j)]));
-        let found = within(p, k, 140, apply).unwrap();
+        let found = iterate_within(p, k, 140, apply).unwrap();
         assert!(found.steps > 8 && found.steps < MAX_STEPS, "{} steps", found.steps);
         assert!(found.residual <= TOLERANCE);
         for (c, (v, e)) in found.values.iter().zip(&expected).enumerate() {

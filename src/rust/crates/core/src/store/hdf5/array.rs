@@ -32,15 +32,16 @@ pub(super) struct Hdf5Array {
     dataset: hdf5::Dataset,
     meta: Meta,
     places: Places,
-    /// For errors.
+    /// The dataset, for errors.
     node: Node,
 }
 
-/// The places of the chunks.
+/// The lookup of the places of the chunks.
 #[derive(Debug)]
 enum Places {
+    /// A table of all chunks, read when the dataset is opened.
     Table(Table),
-    /// Far away, each looked for when it is wanted.
+    /// The tree in a remote file, searched for each chunk when it is needed.
     Tree(Box<ChunkTree>),
 }
 
@@ -115,8 +116,8 @@ impl Hdf5Array {
             if let (Plan::Direct(pipeline), Some(tree)) = (&plan, tree_of(node, &shape, &chunk)?) {
                 let fill = fill_value(plist.id(), datatype.id(), number.dtype.size());
                 let file = node.file().reader()?;
-                // What the chunks take is not known before all of them are looked for: no more than
-                // this.
+                // The stored bytes are not known before all chunks are found; this is an upper
+                // bound.
                 let stored = bytes.min(file.len());
                 let most = file.len().saturating_mul(plan.expansion());
                 if whole.max(bytes) > UNQUESTIONED && whole.max(bytes) > most {
@@ -166,8 +167,8 @@ impl Hdf5Array {
     }
 }
 
-/// The tree of the chunks of a dataset far away; `None` for one of this machine, or with another
-/// list.
+/// Returns the tree of the chunks of a dataset in a remote file; `None` in a local file, or for a
+/// dataset without such a tree.
 fn tree_of(node: &Node, shape: &[u64], chunk: &[u64]) -> Result<Option<ChunkTree>> {
     let file = node.file();
     let (Some(far), true) = (file.as_far(), node.header() > 0) else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! HDF5 files as the stores above see them.
+//! HDF5 files as backends of stores.
 
 use super::external::Family;
 use super::{update, External, Hdf5File, Node};
@@ -10,11 +10,12 @@ use crate::store::traffic::Traffic;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Opens an existing file for reading or, with `save`, to be saved into; `external` says which of the files it names may
-/// be opened too. A save of it that was interrupted is finished first.
+/// Opens an existing file for reading or, with `save`, to be saved into; `external` says which of
+/// the files it names may be opened too. A save of it that was interrupted is finished first.
 ///
 /// # Errors
-/// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not HDF5 or truncated.
+/// [`Error::Io`] when it is not there, not readable or locked, [`Error::File`] when it is not HDF5
+/// or truncated.
 pub(in crate::store) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dyn Backend>> {
     let path = path.canonicalize().map_err(|e| Error::io(path, "open", &e))?;
     let family = Family::new(&path, external);
@@ -29,10 +30,10 @@ pub(in crate::store) fn open(path: &Path, save: bool, external: External) -> Res
     Ok(file)
 }
 
-/// Opens the HDF5 file that is far away.
+/// Opens a remote HDF5 file for reading.
 ///
 /// # Errors
-/// [`Error::File`] when it is not HDF5 or truncated; those of reading it.
+/// [`Error::File`] when it is not HDF5 or truncated; the errors of reading it.
 pub(in crate::store) fn open_far(file: FarFile) -> Result<Arc<dyn Backend>> {
     let file = Hdf5File::open_far(Arc::new(file))?;
     file.set_head();
@@ -77,7 +78,7 @@ impl Backend for Hdf5File {
     }
 }
 
-/// Name and version of the library inside.
+/// Returns name and version of the HDF5 library that is linked.
 pub(in crate::store) fn library() -> (&'static str, String) {
     let (major, minor, patch) = hdf5::library_version();
     ("hdf5", format!("{major}.{minor}.{patch}"))

@@ -1,4 +1,5 @@
-//! The bytes of a file under the HDF5 library: those of a plain file, of one being saved into, or of one far away.
+//! The bytes of a file under the HDF5 library: of a plain file, of one that is saved into, or of a
+//! remote one.
 
 use super::fault;
 use crate::store::positioned::read_exact;
@@ -9,23 +10,24 @@ use std::sync::Arc;
 
 /// The bytes of a file, wherever they are.
 pub(super) trait Bytes: Send + Sync {
-    /// Fills `out` from `at` on; past the end there are zeros.
+    /// Fills `out` with the bytes from `at` on; past the end there are zeros.
     fn read(&self, out: &mut [u8], at: u64) -> io::Result<()>;
     /// Writes `bytes` at `at`.
     fn write(&self, bytes: &[u8], at: u64) -> io::Result<()>;
-    /// Length.
+    /// Returns the length in bytes.
     fn len(&self) -> u64;
-    /// Sets the length.
+    /// Sets the length in bytes.
     fn set_len(&self, len: u64);
 }
 
-/// A file that is only read.
+/// A local file that is only read.
 pub(super) struct Plain {
     file: File,
     len: u64,
 }
 
 impl Plain {
+    /// Makes the bytes of an open file, which has its present length from here on.
     pub(super) fn new(file: File) -> io::Result<Plain> {
         let len = file.metadata()?.len();
         Ok(Plain { file, len })
@@ -59,7 +61,7 @@ impl Bytes for Plain {
     fn set_len(&self, _: u64) {}
 }
 
-/// A file far away, which is only read.
+/// A remote file, which is only read.
 pub(super) struct Far(pub(super) Arc<FarFile>);
 
 impl Bytes for Far {

@@ -3,16 +3,17 @@
 use crate::error::{Error, Result};
 use crate::memory;
 use std::cell::RefCell;
+use std::io::ErrorKind;
 
-/// Memory without which the library may have failed for want of it: it asks for buffers and for
-/// what says so.
+/// Bytes that must be free for a failure not to be blamed on lack of memory. The library allocates
+/// buffers, and text for its error messages.
 const ENOUGH: usize = 32 << 20;
 
-/// Whether a call of the library failed of itself: the system still has memory, and all bytes that
-/// were far away came.
+/// Checks that a failed call of the library had all it needs: memory, and the bytes of a remote
+/// file.
 ///
 /// # Errors
-/// The reason why bytes far away did not come; [`Error::OutOfMemory`] when the system has little
+/// The reason why remote bytes did not come; [`Error::OutOfMemory`] when the system has little
 /// memory.
 pub(crate) fn fed(what: &str) -> Result<()> {
     if let Some(error) = FAR.take() {
@@ -21,7 +22,7 @@ pub(crate) fn fed(what: &str) -> Result<()> {
     memory::probe(ENOUGH).map_err(|_| memory::refused::<u8>(ENOUGH, what))
 }
 
-/// Every line of HDF5's error stack, outermost first.
+/// Returns every line of HDF5's error stack, outermost first.
 fn frames(error: &hdf5::Error) -> Vec<String> {
     match error.stack() {
         Some(stack) => stack.iter().map(|frame| lossy(frame.desc())).collect(),
@@ -29,12 +30,13 @@ fn frames(error: &hdf5::Error) -> Vec<String> {
     }
 }
 
-/// The library quotes names of the file, which its bindings take for UTF-8 whatever they are.
+/// Returns a text as valid UTF-8. The library quotes names of the file, and its bindings mark them
+/// as UTF-8 unchecked.
 fn lossy(text: &str) -> String {
     String::from_utf8_lossy(text.as_bytes()).into_owned()
 }
 
-/// The operating system's message inside an HDF5 error, if there is one ("No space left on
+/// Returns the operating system's message inside an HDF5 error, if there is one ("No space left on
 /// device").
 fn system_message(frames: &[String]) -> Option<&str> {
     frames.iter().find_map(|f| {
@@ -43,31 +45,41 @@ fn system_message(frames: &[String]) -> Option<&str> {
     })
 }
 
+/// Returns the kind of the operating system's error inside an HDF5 error, `Other` where there is
+/// none.
+pub(super) fn kind(error: &hdf5::Error) -> ErrorKind {
+    let number = frames(error).iter().find_map(|f| {
+        let rest = f.split_once("errno = ")?.1;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    });
+    number.map_or(ErrorKind::Other, |number| std::io::Error::from_raw_os_error(number).kind())
+}
+
 thread_local! {
-    /// Why a callback of ours failed last in this thread: the library takes only a status from
-    /// them.
+    /// The reason why a callback of this crate failed last in this thread. The library takes only a
+    /// status from a callback.
     static KEPT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 thread_local! {
-    /// Why bytes far away did not come to this thread.
+    /// The reason why remote bytes did not come to this thread.
     static FAR: RefCell<Option<Error>> = const { RefCell::new(None) };
 }
 
-/// Keeps the reason why bytes far away did not come, for [`fed`].
+/// Keeps the reason why remote bytes did not come, for [`fed`].
 pub(super) fn keep_error(error: Error) {
     FAR.set(Some(error));
 }
 
-/// Keeps the reason why a callback of ours (driver, filter) is about to fail, for [`cause`].
+/// Keeps the reason why a callback of this crate (driver, filter) is about to fail, for [`cause`].
 pub(super) fn keep(reason: String) {
     KEPT.with(|kept| *kept.borrow_mut() = Some(reason));
 }
 
-/// The cause: our own callback's reason or the operating system's message, else HDF5's innermost
-/// line.
+/// Returns the cause of an error: the reason that a callback kept, the operating system's message,
+/// or else HDF5's innermost line.
 pub(crate) fn cause(error: &hdf5::Error) -> String {
-    // Taken in any case: a later error must not report the record of this one.
+    // Taken in any case: a later error must not report the reason of this one.
     let kept = KEPT.with(|kept| kept.borrow_mut().take());
     let frames = frames(error);
     let ours = ["driver write request failed", "driver read request failed", "filter returned failure during read"];
@@ -80,7 +92,8 @@ pub(crate) fn cause(error: &hdf5::Error) -> String {
     }
 }
 
-/// For a truncated file: the bytes it has and the bytes it should have, where HDF5 tells.
+/// Returns the bytes that a truncated file has and the bytes it should have, where HDF5 reports
+/// them; `None` for other errors.
 pub(crate) fn truncation(error: &hdf5::Error) -> Option<(Option<u64>, Option<u64>)> {
     let frames = frames(error);
     let line = frames.iter().find(|f| f.contains("truncated file"))?;
@@ -92,7 +105,7 @@ pub(crate) fn truncation(error: &hdf5::Error) -> Option<(Option<u64>, Option<u64
     Some((number(": eof = ").or_else(|| number("eof = ")), number("stored_eof = ")))
 }
 
-/// The name of a compression filter that this build lacks, when that is what failed.
+/// Returns the name of a compression filter, if the error is that this build lacks it.
 pub(crate) fn missing_filter(error: &hdf5::Error) -> Option<String> {
     let frames = frames(error);
     let line = frames.iter().find(|f| f.contains("filter") && f.contains("not registered"))?;
@@ -100,7 +113,7 @@ pub(crate) fn missing_filter(error: &hdf5::Error) -> Option<String> {
     Some(format!("compression filter '{name}'"))
 }
 
-/// Whether writing failed, rather than reading.
+/// Returns whether the failed call was a write.
 pub(crate) fn is_write(error: &hdf5::Error) -> bool {
     frames(error).iter().any(|f| f.contains("write"))
 }

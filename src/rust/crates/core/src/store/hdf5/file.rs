@@ -16,29 +16,31 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-/// A file open for reading. Through it nothing is ever written to the file; what is saved into it is another's.
+/// An HDF5 file open for reading. Nothing is written through it: a save has its own view of the
+/// file.
 pub(super) struct Hdf5File {
     path: PathBuf,
     location: Location,
     file: hdf5::File,
-    /// The bytes that the library reads it through.
+    /// The bytes through which the library reads the file.
     bytes: Arc<dyn Bytes>,
-    /// The file itself, locked as a reader locks it; `None` for one open to be saved into.
+    /// The file itself, with a reader's lock on it; `None` for a file opened to be saved into, for
+    /// a view and for a remote file.
     plain: Option<File>,
     update: Option<Open>,
     family: Arc<Family>,
     relatives: Arc<Relatives>,
-    /// Files opened because this one names them.
+    /// Files that were opened because this one names them.
     linked: Mutex<Vec<Arc<Hdf5File>>>,
     /// A handle for reading chunks, made when the first is read.
     raw: OnceLock<Arc<RawFile>>,
     superblock: OnceLock<Superblock>,
 }
 
-/// A file that was asked for and those opened because it names them.
+/// A file that was opened by the user, and the files that were opened because it names them.
 #[derive(Default)]
 struct Relatives {
-    /// The file asked for, which keeps the others open.
+    /// The file opened by the user, which keeps the others open.
     head: OnceLock<Weak<Hdf5File>>,
     files: Mutex<HashMap<PathBuf, Weak<Hdf5File>>>,
 }
@@ -49,7 +51,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hdf5File {
-    /// Opens the file at `path`, which is absolute, for reading, as the first of a family.
+    /// Opens the file at `path`, which must be absolute, for reading, as the first of a family.
     pub(super) fn open_first(path: &Path, family: &Arc<Family>) -> Result<Arc<Hdf5File>> {
         Self::open_in(path, family, &Arc::default())
     }
@@ -64,7 +66,7 @@ impl Hdf5File {
         Self::of_plain(path, plain, family, relatives)
     }
 
-    /// Opens a file that this process has locked for itself.
+    /// Opens a file without a lock, for files that only this process uses.
     pub(super) fn open_unlocked(path: &Path) -> Result<Arc<Hdf5File>> {
         register::register();
         let plain = File::open(path).map_err(|e| Error::io(path, "open", &e))?;
@@ -82,6 +84,8 @@ impl Hdf5File {
         }))
     }
 
+    /// Prepares to open the file at `path`: finishes an interrupted save, checks the signature, and
+    /// registers the filters.
     pub(super) fn prepare(path: &Path) -> Result<()> {
         recover(path)?;
         probe::check(path)?;
@@ -89,12 +93,13 @@ impl Hdf5File {
         Ok(())
     }
 
+    /// Makes the file that was opened to be saved into.
     pub(super) fn of_update(path: &Path, file: hdf5::File, open: Open, family: &Arc<Family>) -> Hdf5File {
         let bytes = open.bytes();
         Hdf5File { update: Some(open), ..Self::of_view(path, file, bytes, family) }
     }
 
-    /// Opens a file far away for reading; none of the files it names is opened.
+    /// Opens a remote file for reading, and none of the files it names.
     pub(super) fn open_far(file: Arc<FarFile>) -> Result<Arc<Hdf5File>> {
         register::register();
         let location = file.place().location().clone();
@@ -107,12 +112,12 @@ impl Hdf5File {
         Ok(Arc::new(Hdf5File { location, raw, ..Self::of_view(&path, opened, bytes, &family) }))
     }
 
-    /// The file far away, where it is one.
+    /// Returns the remote file, if this is one.
     pub(super) fn as_far(&self) -> Option<&Arc<FarFile>> {
         self.raw.get()?.as_far()
     }
 
-    /// A file as it will be, to be looked at.
+    /// Makes the file of bytes as they will be after a save, to be checked.
     pub(super) fn of_view(path: &Path, file: hdf5::File, bytes: Arc<dyn Bytes>, family: &Arc<Family>) -> Hdf5File {
         let (path, family, relatives, linked) = (path.to_owned(), family.clone(), Arc::default(), Mutex::default());
         let location = Location::from(&path);
@@ -120,33 +125,38 @@ impl Hdf5File {
         Hdf5File { path, location, file, bytes, plain: None, update: None, family, relatives, linked, raw, superblock }
     }
 
+    /// Returns the path, which is absolute.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Returns the location, for errors.
     pub(super) fn location(&self) -> &Location {
         &self.location
     }
 
+    /// Returns the state of a file opened to be saved into; `None` for any other.
     pub(super) fn update(&self) -> Option<&Open> {
         self.update.as_ref()
     }
 
+    /// Returns the family, which decides about the files that this one names.
     pub(super) fn family(&self) -> &Arc<Family> {
         &self.family
     }
 
-    /// Makes it the file that was asked for; the first to be set stays.
+    /// Marks this file as the one opened by the user. Only the first call in a family counts.
     pub(super) fn set_head(self: &Arc<Self>) {
         if self.relatives.head.set(Arc::downgrade(self)).is_ok() {
             lock(&self.relatives.files).insert(self.path.clone(), Arc::downgrade(self));
         }
     }
 
-    /// A file that a link leads to, opened once; `place` is what [`Family::allows`] gave.
+    /// Opens the file that a link leads to, or returns it if it is open; `place` is the result of
+    /// [`Family::allows`].
     ///
     /// # Errors
-    /// The errors of opening it.
+    /// The errors of opening the file.
     pub(super) fn linked(&self, place: &Path) -> Result<Arc<Hdf5File>> {
         let relatives = &self.relatives;
         if let Some(file) = lock(&relatives.files).get(place).and_then(Weak::upgrade) {
@@ -160,7 +170,8 @@ impl Hdf5File {
         Ok(file)
     }
 
-    /// A plain handle on the very file that is open, not on whatever lies at its path by now.
+    /// Returns a plain handle on the file that is open. A file that took its path since is not
+    /// meant.
     pub(super) fn raw(&self) -> std::io::Result<File> {
         match (&self.update, &self.plain) {
             (Some(open), _) => open.raw(),
@@ -169,7 +180,7 @@ impl Hdf5File {
         }
     }
 
-    /// The same for reading chunks, shared by all who do.
+    /// Returns the handle for reading chunks, which all readers share.
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be opened.
@@ -182,28 +193,29 @@ impl Hdf5File {
         Ok(self.raw.get_or_init(|| raw).clone())
     }
 
-    /// Bytes of the file and of those opened because it names them.
+    /// Returns the bytes of the file and of the files that were opened because it names them.
     pub(super) fn bytes_of_family(&self) -> u64 {
         let linked = lock(&self.linked);
         linked.iter().map(|s| s.bytes()).fold(self.bytes(), u64::saturating_add)
     }
 
-    /// The superblock of the file, read once.
+    /// Returns the superblock of the file, which is read once.
     pub(super) fn superblock(&self) -> Superblock {
         *self.superblock.get_or_init(|| heap::superblock(&*self.bytes))
     }
 
-    /// The bytes as the library reads them.
+    /// Returns the bytes as the library reads them.
     pub(super) fn bytes_read(&self) -> &dyn Bytes {
         &*self.bytes
     }
 
-    /// Whether the library writes to the file, and may hold parts of it that the file does not have yet.
+    /// Returns whether the file was opened to be saved into. The library may then hold parts of it
+    /// that are not in the file yet.
     pub(super) fn is_updated(&self) -> bool {
         self.update.is_some()
     }
 
-    /// The HDF5 handle.
+    /// Returns the HDF5 handle.
     pub(super) fn hdf5(&self) -> &hdf5::File {
         &self.file
     }

@@ -1,4 +1,4 @@
-//! The members of a group as they lie in the file: names as bytes, and what each link is.
+//! The members of a group as they are in the file: names as bytes, and the kinds of links.
 
 use hdf5::{h5call, Group, Result};
 use hdf5_sys::h5::{H5_INDEX_NAME, H5_ITER_NATIVE};
@@ -9,17 +9,17 @@ use std::ffi::{c_char, c_int, c_void, CStr, CString};
 /// The kinds of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Link {
-    /// To the object of the file whose header lies there.
+    /// A link to the object whose header is at this address.
     Hard(u64),
-    /// To a path in the file.
+    /// A link to a path in the file.
     Soft(String),
-    /// To a path in another file.
+    /// A link to a path in another file.
     External { file: String, path: String },
-    /// Of a kind that only the program which made it knows.
+    /// A link of a kind that only the program which made it knows.
     Unknown(i32),
 }
 
-/// `H5L_info2_t`, in which the kind is any number that a file holds.
+/// `H5L_info2_t`, with a kind that may be any number a file holds.
 #[repr(C)]
 #[derive(Default)]
 struct Info {
@@ -27,16 +27,16 @@ struct Info {
     order_valid: bool,
     order: i64,
     cset: c_int,
-    /// An object's place, or the bytes of the link's value.
+    /// The object's address, or the bytes of the link's value.
     value: [u64; 2],
 }
 const _: () = assert!(size_of::<Info>() == size_of::<H5L_info2_t>());
 
-/// The longest value of a link that is read.
+/// Upper bound of the bytes of a link's value.
 const LONGEST: u64 = 1 << 16;
 
-/// Whether a group has a link `key`: bytes that cannot be read are an error, and not a link that is
-/// not there.
+/// Returns whether a group has a link `key`. Bytes that cannot be read are an error; the link does
+/// not count as missing.
 pub(super) fn exists(group: &Group, key: &str) -> Result<bool> {
     let name = CString::new(key).map_err(|_| hdf5::Error::from("a name with a NUL in it"))?;
     Ok(h5call!(H5Lexists(group.id(), name.as_ptr(), H5P_DEFAULT))? > 0)
@@ -77,10 +77,11 @@ pub(super) fn link(group: &Group, key: &str) -> Result<Option<Link>> {
     Ok(Some(Link::External { file: text(file), path: text(path) }))
 }
 
-/// A name of a link or attribute, and its place in the order of creation where the file keeps that.
+/// A name of a link or attribute, and its position in the order of creation where the file keeps
+/// it.
 pub(super) type Name = (Option<i64>, Vec<u8>);
 
-/// The names in a group.
+/// Reads the names in a group, in the file's own order.
 pub(super) fn names(group: &Group) -> Result<Vec<Name>> {
     unsafe extern "C" fn each(_: i64, name: *const c_char, info: *const H5L_info2_t, names: *mut c_void) -> c_int {
         // SAFETY: the library passes a NUL-terminated name.

@@ -1,8 +1,9 @@
-//! HDF5 files: [`open`] and [`create`] are all that the stores above know of them.
+//! HDF5 files. The modules above use only [`open`] and [`create`].
 //!
-//! Reading: [`Hdf5File`] is an open file, [`Node`] a group or dataset in it; `transfer` reads values through the library,
-//! `array` chunks past it. Writing: [`Hdf5Writer`] is a file being made beside its target, `sink` its groups and datasets.
-//! Saving into a file that stays is `update`'s.
+//! Reading: [`Hdf5File`] is an open file, and [`Node`] a group or dataset in it. `transfer` reads
+//! values through the library; `array` reads chunks without it. Writing: [`Hdf5Writer`] is a file
+//! being made beside its target, and `sink` has its groups and datasets. `update` saves into an
+//! existing file.
 
 mod array;
 mod backend;

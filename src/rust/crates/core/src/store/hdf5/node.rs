@@ -14,7 +14,7 @@ pub(super) struct Node {
     file: Arc<Hdf5File>,
     path: String,
     object: Object,
-    /// Where the header of a dataset is.
+    /// The address of a dataset's header; 0 for a group.
     header: u64,
 }
 
@@ -31,12 +31,12 @@ impl Node {
         Node { file: file.clone(), path, object, header: 0 }
     }
 
-    /// The same object, whose header is there.
+    /// Returns the same object with the address of its header.
     pub(super) fn with_header(self, header: u64) -> Node {
         Node { header, ..self }
     }
 
-    /// Where its header is; 0 for a group.
+    /// Returns the address of the header; 0 for a group.
     pub(super) fn header(&self) -> u64 {
         self.header
     }

@@ -1,4 +1,4 @@
-//! A node as the stores above see it.
+//! A node of an HDF5 file as an object of a store.
 
 use super::transfer::Typed;
 use super::{array, links, Node};

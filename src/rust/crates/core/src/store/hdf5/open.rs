@@ -1,5 +1,5 @@
-//! The way to an object of a file: links are followed, into other files where they may be opened, and the parts of a virtual
-//! dataset are opened before it is.
+//! The way to an object of a file. Links are followed, into other files where they may be opened,
+//! and the parts of a virtual dataset are opened before the dataset.
 
 use super::claim::check_claim;
 use super::environment::{prefixes, EXTERNAL_PREFIX, VIRTUAL_PREFIX};
@@ -14,14 +14,15 @@ use hdf5_sys::h5d::H5D_layout_t;
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// Most links from one to the next.
+/// Upper bound of the links in a row.
 const MOST_LINKS: usize = 16;
 
-/// Most datasets that a virtual one may be made of, one within the other.
+/// Upper bound of the nesting of virtual datasets.
 const DEEPEST: usize = 8;
-/// Most parts of all of them.
+/// Upper bound of the parts of all nested virtual datasets together.
 const MOST: usize = 50_000;
 impl Node {
+    /// Opens the object at `path`, links followed; "" is the root.
     pub(super) fn open(file: &Arc<Hdf5File>, path: &str) -> Result<Node> {
         Node::root(file)?.walk(path, 0)
     }
@@ -37,11 +38,12 @@ impl Node {
         Ok(Node::new(file, String::new(), Object::Group(root)))
     }
 
-    /// The member `key` of this group. One that a link leads to in another file is a node of that file.
+    /// Returns the member `key` of this group. If a link leads to another file, the member is a
+    /// node of that file.
     ///
     /// # Errors
-    /// [`Error::Missing`] when there is none (or a link that leads nowhere), [`Error::Format`] for a dataset,
-    /// [`Error::External`] for one in a file that may not be opened.
+    /// [`Error::Missing`] when there is none (or a link that leads nowhere), [`Error::Format`] for
+    /// a dataset, [`Error::External`] for one in a file that may not be opened.
     pub(super) fn child(&self, key: &str) -> Result<Node> {
         if key.is_empty() {
             return Err(self.as_object().missing(key));
@@ -49,7 +51,7 @@ impl Node {
         self.walk(key, 0)
     }
 
-    /// Returns the object at a path from here, after so many links.
+    /// Returns the object at a path from here; `links` is the number of links already followed.
     fn walk(&self, path: &str, links: usize) -> Result<Node> {
         let mut keys = path.split('/').filter(|k| !k.is_empty());
         let mut node = match keys.next() {
@@ -117,13 +119,14 @@ impl Node {
         }
     }
 
-    /// [`Node::walk`] for the path that a link holds, in which "." is where one is.
+    /// Returns the object at the path in a link, like [`Node::walk`]; "." in the path is skipped.
     fn follow(&self, path: &str, links: usize) -> Result<Node> {
         let keys: Vec<&str> = path.split('/').filter(|&k| k != ".").collect();
         self.walk(&keys.join("/"), links)
     }
 
-    /// The file that the element at `element` names as `file`, when it may be opened.
+    /// Returns the path of the file that the element at `element` names as `file`, if it may be
+    /// opened. `what` names the kind of reference in the error.
     pub(super) fn other_file(&self, element: &str, what: &'static str, file: &str) -> Result<std::path::PathBuf> {
         let place = external::target(self.file().path(), file);
         self.file().family().allows(&place).map_err(|reason| Error::External {
@@ -142,7 +145,7 @@ impl Node {
         })
     }
 
-    /// The object a hard link leads to, whose header lies at `header`.
+    /// Opens the object a hard link leads to, whose header is at `header`.
     fn object(&self, key: &str, path: String, header: u64) -> Result<Node> {
         let group = self.group()?;
         let broken = |e: hdf5::Error| match fault::fed(&format!("opening element '{path}'")) {
@@ -159,7 +162,7 @@ impl Node {
             LocationType::Dataset => {
                 let parts = parts::count(self.file().bytes_read(), self.file().superblock(), header);
                 let parts = parts.map_err(|e| match e.kind() {
-                    // Said of a damaged header or list.
+                    // The kind of errors about a damaged header or list.
                     std::io::ErrorKind::Other => broken(e.to_string().into()),
                     _ => Error::io(self.file().path(), "read", &e),
                 });
@@ -193,15 +196,19 @@ impl Node {
 }
 
 thread_local! {
-    /// How deep in virtual datasets of virtual datasets this thread is, and datasets looked at for the outermost.
+    /// The nesting of virtual datasets in which this thread is, and the number of datasets checked
+    /// for the outermost one.
     static WITHIN: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
-/// Refuses a dataset whose values lie in files that may not be opened. Nothing was opened for it before.
+/// Checks that the values of a dataset lie in files that may be opened, before any of those is
+/// opened.
 fn check(node: &Node, dataset: &Dataset) -> Result<()> {
     let (depth, seen) = WITHIN.get();
     if depth > DEEPEST || seen > MOST {
-        return Err(node.format(format!("at most {MOST} parts of virtual datasets, {DEEPEST} in one another"), "more"));
+        return Err(
+            node.format(format!("at most {MOST} parts of virtual datasets, {DEEPEST} in one another"), "more parts")
+        );
     }
     WITHIN.set((depth + 1, seen + 1));
     let done = check_parts(node, dataset);
@@ -223,7 +230,7 @@ fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
     }
     for (file, path) in storage::sources(plist.id()).map_err(|e| node.damaged(&e))? {
         let what = "it is a virtual dataset with a part that leads";
-        // A pattern of names, of which the library opens those that are there.
+        // A pattern of names. The library opens the files and datasets that match it.
         if file.contains('%') || path.contains('%') {
             if node.file().external() != External::Follow {
                 node.other_file(node.path(), what, &file)?;
@@ -240,7 +247,8 @@ fn check_parts(node: &Node, dataset: &Dataset) -> Result<()> {
             }
             node.file().linked(&place)?
         };
-        // The library takes what is not there for empty. A source is checked as it is opened.
+        // The library takes a missing source for empty, so it is opened here first, which also
+        // checks it.
         let source = Node::open(&store, &path)?;
         check_claim(&source, source.dataset()?)?;
         // The library converts the source's type, too.

@@ -64,9 +64,9 @@ fn layout(reader: &Reader<'_>, header: u64) -> io::Result<Option<(u64, u64)>> {
     Ok(message.map(|message| (number(&message, 2, addresses), number(&message, 2 + addresses, 4))))
 }
 
-/// Returns where the tree of the chunks of the dataset is whose header is at `header`, and the
-/// dimensions of its keys; `None` for a dataset without chunks, or with another list of them than
-/// files of HDF5 1.8 have.
+/// Finds the tree of the chunks of the dataset whose header is at `header`: its address, and the
+/// dimensions of its keys. `None` for a dataset without chunks, or with a kind of list that HDF5
+/// 1.8 does not have.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -78,7 +78,7 @@ pub(super) fn chunk_tree(bytes: &dyn Bytes, superblock: Superblock, header: u64)
     }))
 }
 
-/// Returns the message on the layout of the values in the header of a dataset.
+/// Reads the layout message from the header of a dataset; `None` without one.
 fn message(reader: &Reader<'_>, header: u64) -> io::Result<Option<Vec<u8>>> {
     // The first read holds most headers as a whole.
     let start = reader.read(header, 512)?;

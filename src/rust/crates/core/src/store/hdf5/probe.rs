@@ -1,4 +1,4 @@
-//! Why a file does not open: told before and after HDF5 has tried.
+//! The reasons why a file does not open, found before and after HDF5 tries.
 
 use super::fault;
 use crate::error::{Error, Result};
@@ -8,11 +8,11 @@ use crate::store::remote::FarFile;
 use std::fs::File;
 use std::path::Path;
 
-/// First bytes of every HDF5 superblock.
+/// The first bytes of every HDF5 superblock.
 const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
-/// Checks that `path` is a readable file that bears the HDF5 signature at 0, 512, 1024, 2048, ... (a user block may
-/// come first).
+/// Checks that `path` is a readable file with the HDF5 signature at 0, 512, 1024, 2048, ... (a user
+/// block may come first).
 pub(super) fn check(path: &Path) -> Result<()> {
     let bad = |message: String| Error::File { path: path.into(), message };
     let meta = std::fs::metadata(path).map_err(|e| Error::io(path, "open", &e))?;
@@ -33,7 +33,7 @@ pub(super) fn check(path: &Path) -> Result<()> {
     Err(bad(no_signature(&first)))
 }
 
-/// Checks the same of a file far away.
+/// Checks that a remote file has the HDF5 signature.
 pub(super) fn check_far(file: &FarFile) -> Result<()> {
     let (is, first) = signature(|bytes, at| file.read(at, bytes), file.len())?;
     if is {
@@ -42,7 +42,7 @@ pub(super) fn check_far(file: &FarFile) -> Result<()> {
     Err(Error::File { path: file.place().location().clone(), message: no_signature(&first) })
 }
 
-/// The message about a file that starts like this.
+/// Returns the message about a file without a signature, from its first bytes.
 fn no_signature(first: &[u8; 8]) -> String {
     let looks = match first {
         [0x1f, 0x8b, ..] => " (it is gzip-compressed: decompress it first)",
@@ -53,7 +53,7 @@ fn no_signature(first: &[u8; 8]) -> String {
     format!("is not an HDF5 (.h5ad) file: the HDF5 signature is missing{looks}")
 }
 
-/// Whether the file at `path` bears the signature.
+/// Returns whether the file at `path` has the signature.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -64,7 +64,8 @@ pub(in crate::store) fn is_hdf5(path: &Path) -> Result<bool> {
     Ok(signature(read, size).map_err(|e| Error::io(path, "read", &e))?.0)
 }
 
-/// Returns whether the signature is at a place where a superblock may be, and the first bytes of the file.
+/// Returns whether the signature is at an offset where a superblock may be, and the first bytes of
+/// the file.
 fn signature<E>(
     read: impl Fn(&mut [u8], u64) -> std::result::Result<(), E>,
     size: u64,
@@ -85,18 +86,19 @@ fn signature<E>(
     Ok((false, first))
 }
 
-/// The error for a file that another process is writing to.
+/// Makes the error for a file that another process is writing to.
 pub(super) fn locked(path: &Path) -> Error {
     Error::Io {
         path: path.into(),
         action: "open",
+        kind: std::io::ErrorKind::Other,
         message: "another process has it open for writing and locked it; close it there, or set the environment \
                   variable HDF5_USE_FILE_LOCKING=FALSE if nothing writes to it"
             .into(),
     }
 }
 
-/// The error for a file that bears the signature but that HDF5 refused.
+/// Makes the error for a file that has the signature but that HDF5 refused.
 pub(super) fn refused(path: &Location, error: &hdf5::Error) -> Error {
     if let Err(starved) = fault::fed(&format!("opening '{path}'")) {
         return starved;

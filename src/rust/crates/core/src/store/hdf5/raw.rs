@@ -11,8 +11,8 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes of neighbouring chunks fetched with one read: fits a core's cache, and hides the cost of a call for small
-/// chunks.
+/// Bytes of adjacent chunks that are fetched by one read. They fit a core's cache, and spread the
+/// cost of a call over many small chunks.
 const FETCH: u64 = 1 << 20;
 
 thread_local! {
@@ -34,22 +34,22 @@ enum Place {
 }
 
 impl RawFile {
-    /// Of an open file, which lies at `path`.
+    /// Makes the handle of an open file; `path` is for errors.
     ///
     /// # Errors
-    /// When its length cannot be had.
+    /// Errors of reading its length.
     pub(super) fn of(path: &Path, file: File) -> std::io::Result<RawFile> {
         let len = file.metadata()?.len();
         Ok(RawFile { location: path.into(), place: Place::Here(file), len })
     }
 
-    /// Of one far away.
+    /// Makes the handle of a remote file.
     pub(super) fn far(file: &Arc<FarFile>) -> RawFile {
         let location = file.place().location().clone();
         RawFile { location, place: Place::Far(file.clone()), len: file.len() }
     }
 
-    /// The file far away, where it is one.
+    /// Returns the remote file, if this is one.
     pub(super) fn as_far(&self) -> Option<&Arc<FarFile>> {
         match &self.place {
             Place::Far(file) => Some(file),
@@ -57,7 +57,7 @@ impl RawFile {
         }
     }
 
-    /// The file as it is now.
+    /// Returns the present state of a local file, or the state in which a remote file was opened.
     pub(super) fn state(&self) -> Option<State> {
         let file = match &self.place {
             Place::Here(file) => file,
@@ -72,7 +72,7 @@ impl RawFile {
         Some(State { bytes: now.len(), modified: (since.as_secs(), since.subsec_nanos()), inode })
     }
 
-    /// Bytes in the file when it was opened.
+    /// Returns the bytes that the file had when it was opened.
     pub(super) fn len(&self) -> u64 {
         self.len
     }
@@ -102,10 +102,10 @@ impl RawFile {
         })
     }
 
-    /// Hands the bytes of extents to `take`, neighbours read together.
+    /// Reads extents and hands the bytes of each to `take`. Adjacent extents are read together.
     ///
     /// # Errors
-    /// As [`RawFile::read`]; those of `take`.
+    /// The errors of [`RawFile::read`]; the errors of `take`.
     pub(super) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
         if let Place::Far(file) = &self.place {
             return file.fetch(extents, take);
@@ -120,7 +120,7 @@ impl RawFile {
                     }
                     (run, end) = (longer, end + 1);
                 }
-                // Nothing is longer than the file.
+                // No extent is longer than the file, see `Meta::longest`.
                 let n = run.size as usize;
                 if fetched.len() < n {
                     fetched.resize(n, 0);

@@ -132,7 +132,7 @@ fn decode(id: i32, parameters: &[c_uint], stored: &[u8]) -> Option<Vec<u8>> {
         },
         id::LZ4 => filled(codecs::lz4_claim(stored), &|out| codecs::lz4(stored, out)),
         id::BITSHUFFLE => {
-            let b = Bitshuffle::of(parameters)?;
+            let b = Bitshuffle::from_parameters(parameters)?;
             filled(b.claim(stored), &|out| b.decode(stored, out))
         }
         id::BLOSC => filled(codecs::blosc_claim(stored), &|out| codecs::blosc(stored, out)),
@@ -156,7 +156,7 @@ fn encode(id: i32, parameters: &[c_uint], bytes: &[u8]) -> Option<Vec<u8>> {
 /// Returns the way to decode the chunks of a dataset with this property list.
 pub(crate) fn plan(plist: hdf5_sys::h5i::hid_t) -> Plan {
     // SAFETY: a query that takes any number.
-    Plan::of(&filters(plist), &|filter| hdf5::sync::sync(|| unsafe { H5Zfilter_avail(filter) }) > 0)
+    Plan::from_filters(&filters(plist), &|filter| hdf5::sync::sync(|| unsafe { H5Zfilter_avail(filter) }) > 0)
 }
 
 /// Reads identifier and parameters of each filter, in the order of writing.

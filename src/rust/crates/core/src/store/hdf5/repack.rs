@@ -1,5 +1,5 @@
-//! Datasets written anew where the library's own copying will not do: values that lie in other files, filters without
-//! a name in the file.
+//! Copies of datasets that the library cannot copy itself: with values in other files, or with
+//! filters that have no name in the file.
 
 use super::filters::{filters, Filter};
 use super::sink::{c_name, Hdf5Group};
@@ -21,38 +21,42 @@ use hdf5_sys::h5t::{H5T_class_t, H5Tdetect_class, H5Tis_variable_str, H5Treclaim
 use hdf5_sys::h5z::H5Zfilter_avail;
 use std::ffi::{c_void, CString};
 
-/// Identifiers from here on are not the library's own, and have names in the file, or have not.
+/// The first filter identifier that is not the library's own. Filters from here on may lack a name
+/// in the file.
 const OTHERS: i32 = 256;
 /// Bytes moved at a time.
 const PIECE: usize = 8 << 20;
-/// Bytes that may be claimed whatever is stored, and how often all stored bytes beyond that.
+/// Bytes that extents may claim whatever is stored, and the factor by which they may exceed the
+/// stored bytes beyond that.
 const UNQUESTIONED: u64 = 64 << 20;
 const EXPANSION: u64 = 4096;
 
-/// Whether the library knows how to apply a filter.
+/// Returns whether the library knows how to apply a filter.
 fn is_known(id: i32) -> bool {
     // SAFETY: a query that takes any number.
     sync(|| unsafe { H5Zfilter_avail(id) }) > 0
 }
 
-/// Whether a dataset has to be written anew.
+/// Returns whether a dataset has to be copied here.
 pub(super) fn is_needed(dataset: &Dataset) -> hdf5::Result<bool> {
     let plist = dataset.create_plist()?;
-    // Of a filter the library knows, it does not tell whether the name is the file's.
+    // For a filter that the library knows, it does not report whether the name is in the file.
     let unnamed = |f: &Filter| f.id >= OTHERS && (!f.named || is_known(f.id));
     Ok(layout::is_elsewhere(plist.id()) || filters(plist.id())?.iter().any(unnamed))
 }
 
-/// Whether values are pointers in memory, or places in their file.
+/// Returns whether values are pointers in memory, and whether they are references to places in
+/// their file.
 fn indirect(dtype: &Datatype) -> hdf5::Result<(bool, bool)> {
     let has = |class| Ok::<_, hdf5::Error>(h5call!(H5Tdetect_class(dtype.id(), class))? > 0);
     let text = h5call!(H5Tis_variable_str(dtype.id()))? > 0;
-    // The texts in a compound are not told by their class; they are reclaimed all the same, which harms nothing.
+    // The class of a compound does not reveal its texts. All compounds are reclaimed, which is
+    // harmless.
     let compound = has(H5T_class_t::H5T_COMPOUND)? || has(H5T_class_t::H5T_ARRAY)?;
     Ok((text || compound || has(H5T_class_t::H5T_VLEN)?, has(H5T_class_t::H5T_REFERENCE)?))
 }
 
-/// Whether no chunk of a dataset went through all of its filters.
+/// Returns whether every chunk of a dataset skipped one of its filters.
 fn never_applied(node: &Node) -> Result<bool> {
     let dataset = node.dataset()?;
     let Some(chunk) = dataset.chunk() else { return Ok(false) };
@@ -63,8 +67,8 @@ fn never_applied(node: &Node) -> Result<bool> {
 }
 
 impl Hdf5Group<'_> {
-    /// Writes the values of a dataset as `key`, with its attributes; with its chunks as they are stored, where they are in
-    /// its file.
+    /// Copies a dataset as `key`, with its attributes. Chunks in the dataset's own file are copied
+    /// encoded; otherwise its values are read and written.
     pub(super) fn repack(&self, key: &str, node: &Node) -> Result<()> {
         let from = node.dataset()?;
         let (read, write) = (|e: hdf5::Error| node.damaged(&e), |e: hdf5::Error| self.writer.fault(&e));
@@ -81,7 +85,7 @@ impl Hdf5Group<'_> {
         if references {
             return Err(node.unsupported("copying references to other elements", ""));
         }
-        // Texts are compressed anew: not by filters that were never applied to them.
+        // Texts are encoded anew. Filters that were never applied to them are left out.
         let unused = pointers && !elsewhere && never_applied(node)?;
         let to = if elsewhere || unused {
             let shape = from.shape();
@@ -106,7 +110,7 @@ impl Hdf5Group<'_> {
         self.copy_attributes(node, &to)
     }
 
-    /// That a dataset does not claim far more values than its files could hold.
+    /// Checks that a dataset does not claim far more values than its files could hold.
     fn check_claim(&self, node: &Node, dtype: &Datatype, shape: &[usize]) -> Result<()> {
         let claimed = shape.iter().fold(dtype.size() as u64, |n, &e| n.saturating_mul(e as u64));
         let stored = node.file().bytes_of_family();
@@ -117,7 +121,7 @@ impl Hdf5Group<'_> {
         Ok(())
     }
 
-    /// Chunks as they are stored.
+    /// Copies the chunks without decoding them.
     fn move_chunks(&self, node: &Node, to: &Dataset, chunk: &[usize]) -> Result<()> {
         let shape: Vec<u64> = to.shape().iter().map(|&n| n as u64).collect();
         let chunk: Vec<u64> = chunk.iter().map(|&n| n as u64).collect();
@@ -127,7 +131,7 @@ impl Hdf5Group<'_> {
         let length = file.len();
         for c in stored {
             if c.size > length {
-                return Err(node.format(chunks::EXPECTED, format!("one of {} bytes in a file of {length}", c.size)));
+                return Err(node.format(chunks::EXPECTED, format!("a chunk of {} bytes in a file of {length}", c.size)));
             }
             let mut bytes = memory::zeros(c.size as usize, &format!("copying {}", node.path()))?;
             file.read(c.address, &mut bytes)?;
@@ -139,7 +143,7 @@ impl Hdf5Group<'_> {
         Ok(())
     }
 
-    /// Values, in runs of rows.
+    /// Copies the values, in runs of rows.
     fn move_values(&self, node: &Node, to: &Dataset, dtype: &Datatype, pointers: bool) -> Result<()> {
         let from = node.dataset()?;
         let shape = from.shape();
@@ -175,7 +179,8 @@ impl Hdf5Group<'_> {
             buffer.resize(bytes, 0_u8);
             let place = buffer.as_mut_ptr().cast::<c_void>();
             let count = (bytes / dtype.size().max(1)) as u64;
-            // SAFETY: the identifiers are those of new objects; the buffer has room for the values selected.
+            // SAFETY: the identifiers are those of new objects; the buffer has room for the values
+            // selected.
             let memory: Dataspace =
                 unsafe { h5call!(H5Screate_simple(1, &raw const count, std::ptr::null())).and_then(|id| from_id(id)) }
                     .map_err(|e| self.writer.fault(&e))?;
@@ -196,7 +201,8 @@ impl Hdf5Group<'_> {
         Ok(())
     }
 
-    /// Gives `to` the attributes of an element. References lead nowhere in another file and are left out.
+    /// Copies the attributes of an element to `to`. References lead nowhere in another file and are
+    /// left out.
     pub(super) fn copy_attributes(&self, node: &Node, to: &Location) -> Result<()> {
         let on = node.location();
         lengths::check_attributes(node, on)?;
@@ -207,6 +213,7 @@ impl Hdf5Group<'_> {
         Ok(())
     }
 
+    /// Creates a soft link `key` to `target`.
     pub(super) fn soft_link(&self, key: &str, target: &str) -> Result<()> {
         let name = c_name(key)?;
         let target = CString::new(target).map_err(|_| Error::parameter("key", "a target without NUL", target))?;
@@ -219,7 +226,7 @@ impl Hdf5Group<'_> {
     }
 }
 
-/// Copies attribute number `i`.
+/// Copies the attribute number `i`.
 fn copy_attribute(on: &Location, i: u64, to: &Location) -> hdf5::Result<()> {
     use hdf5_sys::h5::{H5_INDEX_NAME, H5_ITER_NATIVE};
     let attribute =

@@ -1,4 +1,4 @@
-//! A file made beside its target under a temporary name, and put in place only when it is whole.
+//! A new file, made beside its target under a temporary name and put in place when it is complete.
 
 use super::update::remove_prepared;
 use super::writer::fault_of;
@@ -7,23 +7,25 @@ use crate::error::{Error, Result};
 use crate::store::sink::{GroupSink, StoreSink};
 use crate::store::Temporary;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Starts a file that will be `target`. Links are followed: the file they lead to is replaced.
+/// Begins a file that will be `target`. Links are followed: the file they lead to is replaced.
 ///
 /// # Errors
 /// [`Error::Io`] when the directory is not there or not writable, or `target` is a directory.
 pub(in crate::store) fn create(target: &Path) -> Result<Box<dyn StoreSink>> {
     let target = absolute(target)?;
-    let refused = |message: String| Error::Io { path: (&target).into(), action: "write", message };
+    let refused =
+        |message: String| Error::Io { path: (&target).into(), action: "write", kind: ErrorKind::Other, message };
     if target.is_dir() {
         return Err(refused("it is a directory; give the name of a file".into()));
     }
     if target.file_name().is_none() {
         return Err(refused("it has no file name".into()));
     }
-    // Made here first, for the system's own words when it cannot be.
+    // Created here before HDF5 sees it, so that an error has the system's own words.
     remove_prepared(&target);
     let temporary = Temporary::create(&target)?;
     let file = new_file(temporary.path()?).map_err(|e| fault_of(&target, &e))?;
@@ -44,9 +46,10 @@ impl StoreSink for Hdf5Writer {
                 message: format!("{e}; the file that was there is unchanged"),
                 path: target.into(),
                 action,
+                kind: e.kind(),
             }
         };
-        // HDF5 keeps data back until here, so this is where a full disk is usually found out.
+        // HDF5 holds data back until here, so a full disk is usually noticed here.
         self.finish()?;
         let mut place = self.take_temporary()?;
         let temporary = place.path()?.to_owned();
@@ -66,7 +69,8 @@ impl StoreSink for Hdf5Writer {
     }
 }
 
-/// Looks at elements that were copied unread in the file they were copied to, which will be `target`.
+/// Checks elements that were copied without decoding: opens them in the file they were copied to,
+/// which will be `target`.
 ///
 /// # Errors
 /// [`Error::Io`] naming an element that cannot be opened there.
@@ -75,6 +79,7 @@ pub(super) fn check_copies(written: &Arc<Hdf5File>, copied: &[String], target: &
         copy::check_copy(written, path).map_err(|e| Error::Io {
             path: target.into(),
             action: "write",
+            kind: ErrorKind::Other,
             message: format!(
                 "element '{path}' cannot be copied as it is ({e}); write its values, or leave it out; the file that was \
                  there, if any, is unchanged"
@@ -83,13 +88,14 @@ pub(super) fn check_copies(written: &Arc<Hdf5File>, copied: &[String], target: &
     })
 }
 
-/// Objects carry no times, so that the same content gives the same bytes; format of HDF5 1.8, which every reader
-/// knows and which allows attributes beyond 64 KiB.
+/// Creates an HDF5 file. Objects carry no times, so that the same content gives the same bytes. The
+/// format is that of HDF5 1.8, which every reader knows and which allows attributes beyond 64 KiB.
 fn new_file(path: &Path) -> hdf5::Result<hdf5::File> {
     let file = hdf5::File::with_options()
         .with_fapl(|p| {
             use hdf5::file::LibraryVersion::{V110, V18};
-            // No lock: the name is ours alone, and a process forked meanwhile (R's `system`) would hold the lock on.
+            // No lock: only this process knows the name, and a process forked meanwhile (R's
+            // `system`) would keep the lock.
             p.libver_bounds(V18, V110).file_locking(false)
         })
         .with_fcpl(|p| p.obj_track_times(false))
@@ -97,7 +103,7 @@ fn new_file(path: &Path) -> hdf5::Result<hdf5::File> {
     Ok(file)
 }
 
-/// The file meant, absolute, links followed; it need not exist.
+/// Returns the absolute path of a file with links followed; the file need not exist.
 fn absolute(target: &Path) -> Result<PathBuf> {
     let io = |e: std::io::Error| Error::io(target, "write", &e);
     if target.symlink_metadata().is_ok() {
@@ -110,6 +116,7 @@ fn absolute(target: &Path) -> Result<PathBuf> {
     let name = target.file_name().ok_or_else(|| Error::Io {
         path: target.into(),
         action: "write",
+        kind: ErrorKind::Other,
         message: "it has no file name".into(),
     })?;
     Ok(parent.canonicalize().map_err(io)?.join(name))

@@ -1,8 +1,9 @@
 //! Groups, datasets and attributes of a file being written.
 
 use super::datatype::{memory_type, packed, stored_type};
+use super::register::register;
 use super::{Hdf5Writer, Kind, Node};
-use crate::codec::Compression;
+use crate::codec::{id, Compression};
 use crate::error::{Error, Result};
 use crate::store::backend::below;
 use crate::store::sink::{ArraySink, Cells, GroupSink, Layout, Setting, Target};
@@ -105,9 +106,9 @@ impl<'w> GroupSink<'w> for Hdf5Group<'w> {
         shape: Option<&[usize]>,
         layout: &Layout,
     ) -> Result<Box<dyn ArraySink + 'w>> {
-        if matches!(layout.compression, Compression::GzipFile(_) | Compression::Zstd(_)) {
+        if matches!(layout.compression, Compression::GzipFile(_)) {
             let found = format!("{:?}", layout.compression);
-            return Err(Error::parameter("compression", "gzip, lzf or none, in an HDF5 file", found));
+            return Err(Error::parameter("compression", "gzip, lzf, zstd or none, in an HDF5 file", found));
         }
         let dtype = stored_type(kind).map_err(|e| self.writer.fault(&e))?;
         let dataset = self.new_dataset(key, &dtype, shape, layout)?;
@@ -289,8 +290,12 @@ fn create_dataset(
             Compression::Lzf => {
                 plist.lzf();
             }
+            Compression::Zstd(level) => {
+                register();
+                plist.add_filter(id::ZSTD, &[level.into()]);
+            }
             // Refused in `Hdf5Group::array`.
-            Compression::GzipFile(_) | Compression::Zstd(_) => {}
+            Compression::GzipFile(_) => {}
         }
     }
     let plist = plist.finish()?;

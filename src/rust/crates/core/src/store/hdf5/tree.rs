@@ -1,9 +1,9 @@
-//! The chunks of a dataset far away, found one by one in the tree that lists them. The library
-//! would go through all of it before the first chunk is read: a matrix of a million cells has a
-//! thousand nodes, which lie between its chunks.
+//! The tree of the chunks of a dataset in a remote file, searched for one chunk at a time. The
+//! library would read the whole tree before the first chunk: for a matrix of a million cells that
+//! is a thousand nodes, scattered between its chunks.
 //!
-//! HDF5 File Format Specification, "Version 1 B-trees", nodes of type 1: those of all files that
-//! h5py writes unless it is asked for the latest format. Other lists are the library's to walk.
+//! The nodes are those of type 1 in the HDF5 File Format Specification, "Version 1 B-trees". h5py
+//! writes them unless the latest format is requested. Other lists are left to the library.
 
 use super::chunks::{self, Chunk};
 use super::heap::Superblock;
@@ -16,24 +16,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes before the keys of a node.
 const HEAD: usize = 8;
-/// Children of a node, in all files but odd ones.
+/// Children of a node, except in odd files.
 const CHILDREN: usize = 64;
-/// Levels of a tree, at most: with two children a node, more chunks than there are bytes.
+/// Upper bound of the levels of a tree: with two children per node, there would be more chunks than
+/// a file has bytes.
 const DEEPEST: u8 = 64;
 
 type Cell = Arc<Mutex<Option<Arc<Node>>>>;
 
-/// The tree of a dataset.
+/// The tree of the chunks of a dataset.
 #[derive(Debug)]
 pub(super) struct ChunkTree {
     file: Arc<FarFile>,
-    /// From where addresses count, and their bytes.
+    /// Offset from which addresses count.
     base: u64,
+    /// Bytes of an address.
     addresses: usize,
     root: u64,
     shape: Vec<u64>,
     chunk: Vec<u64>,
-    /// Nodes by their addresses, each read by the first to ask.
+    /// Nodes by their addresses. The first thread that needs a node reads it, others wait for it.
     nodes: Mutex<HashMap<u64, Cell>>,
 }
 
@@ -42,13 +44,13 @@ struct Node {
     level: u8,
     /// The first index of the first chunk of each child along each axis, one after the other.
     firsts: Vec<u64>,
-    /// Bytes and mask of a chunk.
+    /// Bytes and filter mask of each chunk, in a node of level 0.
     stored: Vec<(u32, u32)>,
     children: Vec<u64>,
 }
 
 impl ChunkTree {
-    /// The tree at `root`, whose keys have a place in `dimensions`; `None` where they do not fit
+    /// Makes the tree at `root`, whose keys have `dimensions` numbers; `None` where they do not fit
     /// the extents.
     pub(super) fn new(
         file: &Arc<FarFile>,
@@ -70,10 +72,10 @@ impl ChunkTree {
         })
     }
 
-    /// Where a chunk is; `None` when it was never written.
+    /// Finds a chunk; `None` when it was never written.
     ///
     /// # Errors
-    /// With a description of a tree that cannot be, inside of the errors of reading it.
+    /// Outer: the errors of reading the file. Inner: a description of a damaged tree.
     pub(super) fn find(&self, number: u64) -> Result<std::result::Result<Option<Chunk>, String>> {
         if self.is_nowhere(self.root) {
             return Ok(Ok(None));
@@ -97,9 +99,10 @@ impl ChunkTree {
             let (size, mask) = node.stored[child];
             return Ok(match node.first(child) == wanted {
                 false => Ok(None),
-                true if size == 0 || self.is_nowhere(node.children[child]) => {
-                    Err(format!("one of no bytes, or without a place in the file, at {wanted:?} of {:?}", self.shape))
-                }
+                true if size == 0 || self.is_nowhere(node.children[child]) => Err(format!(
+                    "a chunk of no bytes, or without a place in the file, at {wanted:?} of {:?}",
+                    self.shape
+                )),
                 true => {
                     let address = self.base.saturating_add(node.children[child]);
                     Ok(Some(Chunk { number, address, size: size.into(), mask }))
@@ -108,7 +111,7 @@ impl ChunkTree {
         }
     }
 
-    /// Whether an address is none.
+    /// Returns whether an address stands for none: all its bits are set.
     fn is_nowhere(&self, address: u64) -> bool {
         address == u64::MAX >> (64 - 8 * self.addresses as u32)
     }
@@ -163,13 +166,13 @@ impl ChunkTree {
 }
 
 impl Node {
-    /// The place of a child.
+    /// Returns the first index of a child's first chunk along each axis.
     fn first(&self, child: usize) -> &[u64] {
         let axes = self.firsts.len() / self.children.len().max(1);
         &self.firsts[child * axes..(child + 1) * axes]
     }
 
-    /// Children that begin at or before a place.
+    /// Returns the number of children that begin at or before a place.
     fn count_up_to(&self, wanted: &[u64]) -> usize {
         let (mut low, mut high) = (0, self.children.len());
         while low < high {

@@ -6,46 +6,50 @@ use crate::store::Temporary;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// A new HDF5 file that replaces its target when it is committed and disappears when dropped before.
+/// An HDF5 file being written. A new one replaces its target when it is committed, and is removed
+/// if it is dropped before.
 pub(super) struct Hdf5Writer {
     target: PathBuf,
-    /// `None` for a file that stays.
+    /// The new file; `None` for an existing file that is saved into.
     temporary: Option<Temporary>,
     /// `None` only while committing.
     file: Option<hdf5::File>,
-    /// Elements copied unread, which are looked at again before the file counts.
+    /// Paths of the elements that were copied without decoding, which are checked before the file
+    /// is committed.
     copied: Mutex<Vec<String>>,
 }
 
 impl Hdf5Writer {
-    /// A writer to an open file, for [`Update`](super::update::Update), which sees to it that `target` stays whole.
+    /// Makes a writer to an open file, for [`Update`](super::update::Update), which keeps `target`
+    /// intact.
     pub(super) fn into_existing(target: &Path, file: hdf5::File) -> Hdf5Writer {
         Hdf5Writer { target: target.to_owned(), temporary: None, file: Some(file), copied: Mutex::default() }
     }
 
-    /// A writer to a new file, which is to replace `target`.
+    /// Makes a writer to a new file, which will replace `target`.
     pub(super) fn into_new(target: PathBuf, temporary: Temporary, file: hdf5::File) -> Hdf5Writer {
         Hdf5Writer { target, temporary: Some(temporary), file: Some(file), copied: Mutex::default() }
     }
 
-    /// The place of a new file, once it is closed.
+    /// Takes the temporary file, once HDF5 has closed it.
     pub(super) fn take_temporary(&mut self) -> Result<Temporary> {
         self.temporary.take().ok_or_else(|| Error::Internal("no temporary file".into()))
     }
 
-    /// Writes out everything HDF5 holds back and closes the file.
+    /// Writes out everything HDF5 holds back, and closes the file.
     pub(super) fn finish(&mut self) -> Result<()> {
         let file = self.file.take().ok_or_else(|| Error::Internal("a file was closed twice".into()))?;
         file.flush().map_err(|e| self.fault(&e))?;
         file.close().map_err(|e| self.fault(&e))
     }
 
+    /// Notes an element that was copied without decoding.
     pub(super) fn keep_copied(&self, path: &str) {
         let path = plain_path(path);
         self.copied.lock().unwrap_or_else(PoisonError::into_inner).push(path);
     }
 
-    /// Notes the new name of a copied object.
+    /// Records the new name of an element that was copied.
     pub(super) fn rename_copied(&self, from: &str, to: &str) {
         let (from, to) = (plain_path(from), plain_path(to));
         let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,28 +62,29 @@ impl Hdf5Writer {
         }
     }
 
-    /// Forgets a copied object that is gone again.
+    /// Forgets an element that was copied and is removed again.
     pub(super) fn forget_copied(&self, path: &str) {
         let path = plain_path(path);
         let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
         copied.retain(|c| *c != path && !c.strip_prefix(&path).is_some_and(|rest| rest.starts_with('/')));
     }
 
-    /// The elements copied so far.
+    /// Takes the paths of the elements copied so far.
     pub(super) fn copied(&self) -> Vec<String> {
         std::mem::take(&mut self.copied.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The file that will be replaced.
+    /// Returns the path of the file that will be replaced or changed.
     pub(super) fn target(&self) -> &Path {
         &self.target
     }
 
+    /// Returns the HDF5 handle.
     pub(super) fn hdf5(&self) -> Result<&hdf5::File> {
         self.file.as_ref().ok_or_else(|| Error::Internal("the file is closed".into()))
     }
 
-    /// The error for an HDF5 call that failed on this file.
+    /// Makes the error for an HDF5 call that failed on this file.
     pub(super) fn fault(&self, error: &hdf5::Error) -> Error {
         fault_of(&self.target, error)
     }
@@ -87,18 +92,19 @@ impl Hdf5Writer {
 
 impl Drop for Hdf5Writer {
     fn drop(&mut self) {
-        // Closing may fail again on a full disk; the file is thrown away.
+        // Closing may fail again on a full disk; the file is discarded.
         if let Some(file) = self.file.take() {
             let _ = file.close();
         }
     }
 }
 
-/// A path without "." in it.
+/// Returns a path without empty and "." components.
 fn plain_path(path: &str) -> String {
     path.split('/').filter(|key| !key.is_empty() && *key != ".").collect::<Vec<_>>().join("/")
 }
 
+/// Makes the error for an HDF5 call that failed on the file that will be `target`.
 pub(super) fn fault_of(target: &Path, error: &hdf5::Error) -> Error {
     if let Err(starved) = fault::fed(&format!("writing '{}'", target.display())) {
         return starved;
@@ -106,6 +112,7 @@ pub(super) fn fault_of(target: &Path, error: &hdf5::Error) -> Error {
     Error::Io {
         path: target.into(),
         action: "write",
+        kind: fault::kind(error),
         message: format!("{}; the file that was there, if any, is unchanged", fault::cause(error)),
     }
 }

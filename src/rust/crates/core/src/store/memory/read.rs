@@ -1,4 +1,4 @@
-//! Reading.
+//! Reads of stores in memory.
 
 use super::tree::{Array, Held, Item};
 use super::{lock, Opened};
@@ -47,7 +47,7 @@ impl Object for Member {
         let Item::Group(group) = &self.item else {
             return Err(self.as_object().format("a group", "a dataset"));
         };
-        // "T/NK" is "NK" in "T".
+        // "T/NK" is "NK" in the group "T".
         let (first, rest) = key.split_once('/').map_or((key, None), |(first, rest)| (first, Some(rest)));
         let item = group.get(first).ok_or_else(|| self.as_object().missing(key))?;
         let path = below(&self.path, first);
@@ -105,7 +105,7 @@ impl Object for Member {
     }
 }
 
-/// Values of an array, to be read.
+/// The values of an array, read on demand.
 struct Values<'a> {
     member: &'a Member,
     array: &'a Arc<Array>,
@@ -117,7 +117,8 @@ impl Values<'_> {
         self.member.as_object().format("an intact array", found)
     }
 
-    /// The range of a selection of rows, each of as many values.
+    /// Returns `wanted` entries of `all`, from the first selected row on; `rows` is the number of
+    /// rows of `all`.
     fn run<'v, T>(&self, part: &Part<'_>, rows: usize, all: &'v [T], wanted: usize) -> Result<&'v [T]> {
         let start = part.rows.as_ref().map_or(0, |r| all.len() / rows.max(1) * r.start);
         all.get(start..).and_then(|from| from.get(..wanted)).ok_or_else(|| self.wrong())
@@ -134,7 +135,8 @@ impl Stored for Values<'_> {
     }
 
     fn most(&self) -> u64 {
-        // In memory all values are there, in whatever type.
+        // The bytes held, times 16 for the difference between their form here (encoded chunks) and
+        // the values that are read.
         lock(&self.array.state).values.bytes().saturating_mul(16)
     }
 
@@ -167,7 +169,7 @@ impl Stored for Values<'_> {
     }
 }
 
-/// An array of numbers: in one run as it is in memory, or in chunks as they were given.
+/// An array of numbers: one run of values as they are in memory, or chunks as they were given.
 #[derive(Debug)]
 struct Chunked {
     array: Arc<Array>,
@@ -192,7 +194,7 @@ impl Chunked {
         Chunked { array: array.clone(), meta }
     }
 
-    /// Values of all chunks, one after the other: they lie along the first axis.
+    /// Decodes all chunks, one after the other along the first axis.
     fn decoded(&self) -> Result<Vec<u8>, String> {
         let state = lock(&self.array.state);
         let (Access::Chunks(pipeline), Held::Chunks(chunks)) = (&self.meta.access, &state.values) else {
@@ -216,7 +218,8 @@ impl ChunkedArray for Chunked {
         &self.meta
     }
 
-    /// Sizes are left to be found, as those of objects far away are.
+    /// Returns an extent for any chunk, since its size and presence are found when it is fetched,
+    /// as for remote objects.
     fn locate(&self, chunk: u64) -> Result<Option<Extent>> {
         Ok(Some(Extent { object: chunk, at: 0, size: Extent::WHOLE, mask: 0 }))
     }

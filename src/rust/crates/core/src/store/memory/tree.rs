@@ -204,10 +204,10 @@ impl Array {
         let filters: &[Filter] = match self.compression {
             Compression::Gzip(_) => &[(id::DEFLATE, Vec::new())],
             Compression::Zstd(_) => &[(id::ZSTD, Vec::new())],
-            Compression::GzipFile(_) => return Pipeline::of(vec![Step::Gzip]).unwrap_or_default(),
+            Compression::GzipFile(_) => return Pipeline::from_steps(vec![Step::Gzip]).unwrap_or_default(),
             Compression::None | Compression::Lzf => &[],
         };
-        match Plan::of(filters, &|_| false) {
+        match Plan::from_filters(filters, &|_| false) {
             Plan::Direct(pipeline) => pipeline,
             _ => Pipeline::default(),
         }

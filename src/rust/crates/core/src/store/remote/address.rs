@@ -1,16 +1,15 @@
-//! URLs, and the options that come with them: what may be shown and kept, and what is secret.
+//! URLs and the options that come with them, public and secret.
 //!
-//! The location of a store far away is a text that anybody may see: the URL without password and
-//! signature, and behind `#` the options that are no secrets, so that it is all that another
-//! process needs to open the store again. Secrets stay in the memory of the process they were given
-//! to, under that text.
+//! The location of a remote store is a text that anybody may see: the URL without password and
+//! signature and, after `#`, the options that are not secret. Another process can open the store
+//! again from it. Secrets stay in the memory of the process they were given to, under that text.
 
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// The services that answer.
+/// The protocols and services that are supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scheme {
     Http,
@@ -20,7 +19,7 @@ pub(super) enum Scheme {
     Azure,
 }
 
-/// Their names, as URLs begin.
+/// The names of services at the beginning of URLs.
 const SCHEMES: [(&str, Scheme); 10] = [
     ("https", Scheme::Https),
     ("http", Scheme::Http),
@@ -34,7 +33,7 @@ const SCHEMES: [(&str, Scheme); 10] = [
     ("abfss", Scheme::Azure),
 ];
 
-/// Options that anybody may see; all others are secrets.
+/// Options that anybody may see; all others are secret.
 const PUBLIC: [&str; 14] = [
     "region",
     "endpoint",
@@ -52,7 +51,7 @@ const PUBLIC: [&str; 14] = [
     "retries",
 ];
 
-/// Parameters of a query that anybody may see; signatures come under many names.
+/// Query parameters that anybody may see. All others are hidden, since signatures have many names.
 const PLAIN: [&str; 16] = [
     "download",
     "raw",
@@ -72,19 +71,19 @@ const PLAIN: [&str; 16] = [
     "inline",
 ];
 
-/// The place of a hidden value in a text.
+/// The text shown in place of a hidden value.
 const HIDDEN: &str = "...";
 
-/// A URL with all that opening it takes. It is never shown: [`Address::shown`] is.
+/// A URL with everything needed to open it. It is never shown itself; [`Address::shown`] is.
 pub(super) struct Address {
     pub(super) scheme: Scheme,
     /// The host with its port, or the bucket.
     pub(super) host: String,
-    /// The path on the host, or the key in the bucket; without a slash at either end.
+    /// The path on the host, or the key in the bucket, without a slash at either end.
     pub(super) key: String,
-    /// The query, for `http`.
+    /// The query of an `http` or `https` URL.
     pub(super) query: Option<String>,
-    /// By their plain names: without `aws_`, `azure_storage_` and the like.
+    /// Options by their plain names: without `aws_`, `azure_storage_` and the like.
     pub(super) options: Vec<(String, String)>,
 }
 
@@ -94,7 +93,7 @@ impl fmt::Debug for Address {
     }
 }
 
-/// The secrets of the stores that this process was given.
+/// The secrets of the stores that this process was given, by the text shown for the store.
 static SECRETS: Mutex<Option<HashMap<String, Secrets>>> = Mutex::new(None);
 
 #[derive(Clone)]
@@ -103,7 +102,7 @@ struct Secrets {
     options: Vec<(String, String)>,
 }
 
-/// The plain name of an option.
+/// Returns the plain name of an option.
 fn plain(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     let prefixes = ["aws_", "azure_storage_", "azure_", "google_"];
@@ -117,17 +116,19 @@ fn plain(name: &str) -> String {
     .to_owned()
 }
 
-/// Whether a text has a password before a host in it.
+/// Returns whether an option is secret: it is not in the public list, or its value may hold a
+/// password before a host.
 fn is_secret((name, value): &(String, String)) -> bool {
     !PUBLIC.contains(&name.as_str()) || value.contains('@')
 }
 
 impl Address {
-    /// Reads a URL, of a user or as it is shown, with the options that a user gives beside it.
+    /// Reads a URL, as a user gives it or as it is shown, and the options that a user gives beside
+    /// it.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a text that is none, or of a service that is not known;
-    /// [`Error::State`] when it was signed, and this process does not have the signature.
+    /// [`Error::Parameter`] for a text that is no URL of a known service; [`Error::State`] for the
+    /// shown text of a signed URL whose signature this process does not have.
     pub(super) fn new(text: &str, options: &[(String, String)]) -> Result<Address> {
         let (scheme, rest) = text.split_once("://").unwrap_or_default();
         let scheme = scheme.to_ascii_lowercase();
@@ -173,7 +174,7 @@ impl Address {
         Ok(address)
     }
 
-    /// The text that anybody may see, from which it is opened again.
+    /// Returns the text that anybody may see, from which the store can be opened again.
     pub(super) fn shown(&self) -> String {
         let scheme = SCHEMES.iter().find(|known| known.1 == self.scheme).map_or("", |known| known.0);
         let mut text = format!("{scheme}://{}/{}", self.host, self.key);
@@ -195,7 +196,7 @@ impl Address {
         text
     }
 
-    /// Keeps the secrets for those who open it again by its text, in this process.
+    /// Keeps the secrets for later calls in this process that open the store again by its text.
     pub(super) fn remember(&self) {
         let options: Vec<_> = self.options.iter().filter(|option| is_secret(option)).cloned().collect();
         let text = self.shown();
@@ -209,7 +210,7 @@ impl Address {
         }
     }
 
-    /// Takes the secrets that this process was given before.
+    /// Adds the secrets that this process was given before for the same text.
     fn recall(&mut self) -> Result<()> {
         let text = self.shown();
         let known = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -239,28 +240,29 @@ impl Address {
         Ok(())
     }
 
-    /// An option.
+    /// Returns the value of an option.
     pub(super) fn option(&self, name: &str) -> Option<&str> {
         self.options.iter().find(|option| option.0 == name).map(|option| option.1.as_str())
     }
 
-    /// A number among the options.
+    /// Returns the value of an option that is a whole number, or `default`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for something else.
+    /// [`Error::Parameter`] for any other value.
     pub(super) fn number(&self, name: &'static str, default: u32) -> Result<u32> {
         let Some(value) = self.option(name) else { return Ok(default) };
         let expected = || Error::parameter("storage_options", format!("a whole number for '{name}'"), value);
         value.trim_end_matches(".0").parse().map_err(|_| expected())
     }
 
-    /// All values that nobody may see.
+    /// Returns the values of all secret options.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         self.options.iter().filter(|option| is_secret(option)).map(|option| option.1.as_str())
     }
 }
 
-/// A text without the options behind its last `#`, and these; all of it, where none are there.
+/// Splits a text into the part before its last `#` and the public options after it. If anything
+/// else follows the `#`, it belongs to the text.
 fn fragment(text: &str) -> (&str, Vec<(String, String)>) {
     let Some((before, options)) = text.rsplit_once('#') else { return (text, Vec::new()) };
     let found: Option<Vec<_>> = options
@@ -282,6 +284,7 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
+/// Decodes the percent signs of a URL. A text that is not UTF-8 then is returned unchanged.
 pub(super) fn decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);

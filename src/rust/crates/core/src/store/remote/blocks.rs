@@ -1,12 +1,12 @@
-//! Blocks of the metadata of files far away, kept in memory by all of them together: the ones not
-//! used for longest go first.
+//! Blocks of the metadata of remote files, kept in memory. All files share one limit; the least
+//! recently used blocks go first.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bytes of a block.
 pub(super) const BLOCK: u64 = 64 << 10;
-/// Bytes that are kept of all files.
+/// Upper bound of the bytes kept for all files.
 const MOST: usize = 32 << 20;
 
 type Key = (u64, u64);
@@ -25,7 +25,7 @@ fn lock() -> MutexGuard<'static, Option<Kept>> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A block of a file, where it is kept.
+/// Returns a block of a file, if it is kept.
 pub(super) fn block(file: u64, number: u64) -> Option<Arc<Vec<u8>>> {
     let mut kept = lock();
     let kept = kept.get_or_insert_default();
@@ -44,7 +44,7 @@ pub(super) fn keep(file: u64, number: u64, bytes: &Arc<Vec<u8>>) {
     kept.bytes += bytes.len();
     kept.bytes -= before.map_or(0, |(_, bytes)| bytes.len());
     if kept.bytes > MOST {
-        // A quarter goes at once, so that this is seldom done.
+        // A quarter is freed at once, so that this happens seldom.
         let mut used: Vec<(u64, Key)> = kept.blocks.iter().map(|(&key, block)| (block.0, key)).collect();
         used.sort_unstable();
         for (_, key) in used {
@@ -56,7 +56,7 @@ pub(super) fn keep(file: u64, number: u64, bytes: &Arc<Vec<u8>>) {
     }
 }
 
-/// Forgets the blocks of a file.
+/// Drops the blocks of a file.
 pub(super) fn forget(file: u64) {
     let mut kept = lock();
     let kept = kept.get_or_insert_default();

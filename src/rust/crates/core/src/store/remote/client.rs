@@ -1,4 +1,4 @@
-//! Requests and their answers: sent again after what passes, given up after what does not.
+//! Requests and their replies. Requests that may succeed later are sent again, others are not.
 
 use super::counts::Counts;
 use super::watch::{is_cancelled, pause, Watch};
@@ -12,21 +12,21 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector, TcpConnector};
 use ureq::{Agent, Body};
 
-/// Bytes of an answer that is no part of an object.
+/// Upper bound of the bytes of a reply that is not a part of an object.
 const MOST: u64 = 256 << 20;
-/// Bytes of a message in an answer that refuses.
+/// Upper bound of the bytes of a message in a reply that refuses.
 const MESSAGE: u64 = 64 << 10;
-/// The longest pause that a server may ask for.
+/// Upper bound of the pause that a server may ask for.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// How long is waited for an answer, and how often it is asked for again.
+/// The time to wait for a reply, and the number of repeated requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     pub(super) timeout: Duration,
     pub(super) retries: u32,
 }
 
-/// An answer, whole.
+/// A complete reply.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
@@ -34,28 +34,28 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
 }
 
-/// The reason why there is no answer.
+/// The reason why there is no reply.
 #[derive(Debug, Clone)]
 pub(super) enum Fault {
     /// The call was cancelled.
     Cancelled,
-    /// In words, after so many requests.
+    /// A description of the failure, and the number of requests sent.
     Broken(String, u32),
-    /// The answer is all of an object where a part was asked for.
+    /// The server sent a whole object where a part was requested.
     NoParts,
-    /// There is no memory for it.
+    /// The reply needs more memory than there is, in bytes.
     Memory(u64),
 }
 
-/// The connections of a process, by how long they wait.
+/// The connections of a process, by their timeout.
 static AGENTS: Mutex<(u32, Vec<(Duration, Agent)>)> = Mutex::new((0, Vec::new()));
 
-/// The connections of this process that wait as long as this.
+/// Returns the connections of this process with a timeout.
 fn agent(timeout: Duration) -> Result<Agent, String> {
     let process = std::process::id();
     let mut agents = AGENTS.lock().unwrap_or_else(PoisonError::into_inner);
     if agents.0 != process {
-        // The connections of the process that this one was forked from are that one's.
+        // The connections that were inherited by a fork belong to the parent process.
         std::mem::forget(std::mem::replace(&mut *agents, (process, Vec::new())));
     }
     if let Some((_, agent)) = agents.1.iter().find(|known| known.0 == timeout) {
@@ -83,8 +83,7 @@ fn agent(timeout: Duration) -> Result<Agent, String> {
     Ok(agent)
 }
 
-/// The certificates that servers are trusted by: those in the file that `SSL_CERT_FILE` names, else
-/// Mozilla's.
+/// Returns the trusted certificates: those in the file that `SSL_CERT_FILE` names, else Mozilla's.
 fn roots() -> Result<RootCerts, String> {
     let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
         return Ok(RootCerts::WebPki);
@@ -105,7 +104,8 @@ fn roots() -> Result<RootCerts, String> {
     Ok(RootCerts::new_with_certs(&certificates))
 }
 
-/// Sends a request, as often as patience allows, and gives the answer whatever its status is.
+/// Sends a request, again if needed as often as `patience` allows, and returns the reply whatever
+/// its status.
 pub(super) fn send(request: &Request<Vec<u8>>, patience: Patience, counts: &Counts) -> Result<Reply, Fault> {
     let wanted = request.headers().get("range").and_then(|range| range.to_str().ok()).map(str::to_owned);
     let mut tried = 0;
@@ -135,14 +135,15 @@ pub(super) fn send(request: &Request<Vec<u8>>, patience: Patience, counts: &Coun
     }
 }
 
-/// The pause before the next request: twice as long each time, and not the same for all who wait.
+/// Returns the pause before the next request. It doubles each time, and varies so that clients do
+/// not all return at once.
 fn back_off(tried: u32) -> Duration {
     let whole = Duration::from_millis(100) * 2_u32.saturating_pow(tried.saturating_sub(1).min(7));
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     whole.mul_f64(0.75 + 0.5 * f64::from(since.subsec_micros() % 1000) / 1000.0)
 }
 
-/// Whether a status passes.
+/// Returns whether a status is temporary.
 fn passes(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }
@@ -187,7 +188,7 @@ fn once(
     let is_head = request.method() == "HEAD";
     let most = match (status.as_u16(), wanted) {
         (206, Some(_)) => return part(response, counts, broken).map(|body| Reply { status, headers, body }),
-        // All of it, which may be long.
+        // The whole object, which may be long.
         (200, Some(range)) if !is_head && !fits(&headers, range) => return Err(Trouble::Final(Fault::NoParts)),
         (200..300, _) => MOST,
         _ => MESSAGE,
@@ -207,14 +208,14 @@ fn once(
     }
 }
 
-/// Whether an answer with all of an object is no more than the range that was asked for.
+/// Returns whether a reply with a whole object is no longer than the range that was requested.
 fn fits(headers: &HeaderMap, range: &str) -> bool {
     let length = headers.get(CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse::<u64>().ok());
     let last = range.strip_prefix("bytes=0-").and_then(|last| last.parse::<u64>().ok());
     matches!((length, last), (Some(length), Some(last)) if length <= last + 1)
 }
 
-/// The range that an answer says it is, and the bytes of the whole object.
+/// Returns the range that a reply contains, and the bytes of the whole object.
 pub(super) fn range_of(headers: &HeaderMap) -> Option<(Range<u64>, u64)> {
     let text = headers.get(CONTENT_RANGE)?.to_str().ok()?;
     let (range, whole) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
@@ -223,7 +224,7 @@ pub(super) fn range_of(headers: &HeaderMap) -> Option<(Range<u64>, u64)> {
     Some((first..last.checked_add(1)?, whole.trim().parse().ok()?)).filter(|(range, _)| !range.is_empty())
 }
 
-/// The bytes of a part of an object, as many as it says.
+/// Reads a part of an object, as many bytes as the reply announces.
 fn part(
     mut response: Response<Body>,
     counts: &Counts,
@@ -238,7 +239,7 @@ fn part(
     let mut body: Vec<u8> = Vec::new();
     let room = usize::try_from(size).ok().filter(|&room| body.try_reserve_exact(room).is_ok()).ok_or_else(memory)?;
     let mut reader = response.body_mut().as_reader().take(size + 1);
-    // What a server says is not believed before its bytes come.
+    // One byte more than announced is read, to notice a longer reply.
     let done = reader.read_to_end(&mut body);
     counts.bytes(body.len());
     done.map_err(|e| broken(e.into()))?;

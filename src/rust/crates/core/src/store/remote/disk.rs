@@ -1,10 +1,10 @@
-//! A cache on this machine, where the user names a folder: parts of objects by their place and
-//! state, the ones not used for longest going when it is full.
+//! A cache in a folder that the user names: parts of objects, by place and state. The least
+//! recently used parts are removed when it is full.
 //!
-//! Parts are whole blocks of an object, a file each, in a folder named after the object, its length
-//! and its ETag: an object that changes is another folder. A file is written beside its name and
-//! renamed, and holds a checksum: what was cut off or overwritten is asked for again. An object
-//! without an ETag is not kept.
+//! A part is a block of an object, and a file. The files of an object are in a folder named after
+//! the object, its length and its ETag, so an object that changes gets another folder. A file is
+//! written under another name and then renamed, and ends in a checksum: a part that is truncated or
+//! overwritten is requested again. An object without an ETag is not cached.
 
 use super::place::{hash, Mark, Place};
 use crate::codec::crc32c;
@@ -17,7 +17,7 @@ use std::time::SystemTime;
 
 /// Bytes of a part.
 const PART: u64 = 1 << 20;
-/// Bytes that are kept where nobody says how many.
+/// Upper bound of the cached bytes where the user sets none.
 const MOST: u64 = 10 << 30;
 
 #[derive(Clone)]
@@ -27,17 +27,18 @@ struct Cache {
 }
 
 static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
-/// Bytes written since the folder was last looked through.
+/// Bytes written since the folder was last searched.
 static WRITTEN: AtomicU64 = AtomicU64::new(u64::MAX);
 
 fn cache() -> Option<Cache> {
     CACHE.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Keeps parts of what is far away in a folder, `most` bytes of them; none any more without one.
+/// Sets the folder in which parts are cached, and an upper bound of their bytes (10 GiB by
+/// default). Without a folder nothing is cached.
 ///
 /// # Errors
-/// [`Error::Io`] when the folder cannot be made.
+/// [`Error::Io`] when the folder cannot be created.
 pub fn set_cache(folder: Option<&Path>, most: Option<u64>) -> Result<()> {
     let cache = match folder {
         None => None,
@@ -55,16 +56,16 @@ pub fn set_cache(folder: Option<&Path>, most: Option<u64>) -> Result<()> {
     Ok(())
 }
 
-/// The folder in which parts are kept.
+/// Returns the folder in which parts are cached.
 pub fn cache_folder() -> Option<PathBuf> {
     cache().map(|cache| cache.folder)
 }
 
-/// The bytes of an object from `at` on: parts that are kept from the folder, the rest by `ask`, and
-/// kept.
+/// Returns `size` bytes of an object from `at` on. Parts in the cache are read from it; others are
+/// requested by `ask` and cached.
 ///
 /// # Errors
-/// Those of `ask`. A folder that cannot be read or written is as good as none.
+/// The errors of `ask`. A folder that cannot be read or written is ignored.
 pub(super) fn through(
     place: &Place,
     key: &str,
@@ -114,7 +115,7 @@ pub(super) fn through(
     Ok(out)
 }
 
-/// The bytes of a file, where all are there as they were written.
+/// Reads a cached part; `None` unless all bytes are there as they were written.
 fn kept(path: &Path, size: u64) -> Option<Vec<u8>> {
     let mut bytes = fs::read(path).ok()?;
     let sum = bytes.split_last_chunk::<4>().map(|(part, sum)| (part.len() as u64, crc32c(part), *sum))?;
@@ -122,13 +123,13 @@ fn kept(path: &Path, size: u64) -> Option<Vec<u8>> {
         return None;
     }
     bytes.truncate(size as usize);
-    // The time of its last use, by which the oldest go; where it cannot be set, that of its
+    // The time of the last use, by which parts are removed; where it cannot be set, the time of
     // writing.
     let _ = fs::File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
     Some(bytes)
 }
 
-/// Keeps a part. A disk that is full keeps none.
+/// Caches a part. A failure, such as a full disk, is ignored.
 fn write(cache: &Cache, folder: &Path, number: u64, part: &[u8]) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let own = format!(".{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -153,12 +154,12 @@ fn write(cache: &Cache, folder: &Path, number: u64, part: &[u8]) {
     }
 }
 
-/// Removes the parts not used for longest, until there is room for as many as are written before
+/// Removes the least recently used parts, until there is room for those that are written before
 /// this is done again.
 fn trim(cache: &Cache) {
     let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
     let folders = fs::read_dir(&cache.folder).into_iter().flatten().flatten();
-    // Folders of ours alone, by their names.
+    // Only folders of this cache, by their names.
     let ours = |path: &Path| {
         path.file_name()
             .and_then(|name| name.to_str())
@@ -181,7 +182,7 @@ fn trim(cache: &Cache) {
             bytes -= size;
         }
         if let Some(folder) = path.parent() {
-            // Empty ones alone.
+            // Removes the folder only if it is empty.
             let _ = fs::remove_dir(folder);
         }
     }

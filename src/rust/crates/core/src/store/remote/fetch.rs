@@ -1,5 +1,5 @@
-//! Many parts at once: neighbours with one request, several requests under way, each handed on as
-//! it comes.
+//! Reads of many parts at once. Adjacent parts share a request, several requests are under way, and
+//! each part is handed on as it comes.
 
 use crate::error::{Error, Result};
 use crate::session::{guard, Monitor, STACK};
@@ -7,23 +7,23 @@ use crate::store::array::Extent;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{sync_channel, SyncSender};
 
-/// Requests under way for one list of parts.
+/// Upper bound of the requests under way for one list of parts.
 const AT_ONCE: usize = 8;
-/// Bytes of a request that are asked for together, unless one part has more.
+/// Upper bound of the bytes of a request for several parts.
 const TOGETHER: u64 = 4 << 20;
-/// Bytes between two parts that are read along rather than asked for around.
+/// Upper bound of the bytes between two parts that are read along with them.
 const GAP: u64 = 16 << 10;
 
-/// Parts that one request gets.
+/// Parts of an object that one request fetches.
 pub(in crate::store) struct Run {
     pub(in crate::store) object: u64,
     pub(in crate::store) at: u64,
     pub(in crate::store) size: u64,
-    /// By their places in the list.
+    /// The parts, by their positions in the list.
     parts: Vec<usize>,
 }
 
-/// Puts neighbours together, by object and place.
+/// Joins adjacent parts into runs, by object and offset.
 fn runs(extents: &[Extent]) -> Vec<Run> {
     let mut order: Vec<usize> = (0..extents.len()).collect();
     order.sort_by_key(|&i| (extents[i].object, extents[i].at));
@@ -46,11 +46,11 @@ fn runs(extents: &[Extent]) -> Vec<Run> {
     runs
 }
 
-/// Gets parts and hands each to `take`, by its place in the list: `get` asks for a run of them, and
-/// gives `None` for an object that is not there.
+/// Reads parts and hands each to `take`, with its position in the list, in any order. `get`
+/// requests a run of them, and returns `None` for an object that does not exist.
 ///
 /// # Errors
-/// Those of `get` and of `take`.
+/// The errors of `get` and of `take`.
 pub(in crate::store) fn fetch(
     extents: &[Extent],
     get: impl Fn(&Run) -> Result<Option<Vec<u8>>> + Sync,
@@ -91,7 +91,7 @@ pub(in crate::store) fn fetch(
     };
     let work = &work;
     std::thread::scope(|scope| {
-        // None of the threads waits for more than the one part that it has.
+        // Each thread holds at most one run that waits to be taken.
         let (sender, receiver) = sync_channel(0);
         let started = (0..AT_ONCE.min(runs.len()))
             .take_while(|_| {
@@ -109,7 +109,7 @@ pub(in crate::store) fn fetch(
             done = got.and_then(|bytes| hand_out(&runs[i], bytes));
             left -= 1;
             if done.is_err() {
-                // The others have nobody to hand theirs to, and end.
+                // The other threads find nobody to take their runs, and end.
                 next.store(runs.len(), Ordering::Relaxed);
                 break;
             }
@@ -133,7 +133,7 @@ mod tests {
             [extent(0, 100, 50), extent(0, 0, 100), extent(0, 200, 10), extent(1, 210, 5), extent(0, 1 << 20, 9)];
         let found: Vec<_> = runs(&parts).iter().map(|run| (run.object, run.at, run.size, run.parts.clone())).collect();
         assert_eq!(found, [(0, 0, 210, vec![1, 0, 2]), (0, 1 << 20, 9, vec![4]), (1, 210, 5, vec![3])]);
-        // Long ones stay apart.
+        // Long parts stay apart.
         let long = [extent(0, 0, 3 << 20), extent(0, 3 << 20, 3 << 20), extent(0, 6 << 20, 9 << 20)];
         assert_eq!(runs(&long).len(), 3);
     }

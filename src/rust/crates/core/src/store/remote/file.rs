@@ -1,4 +1,4 @@
-//! One object far away, in the state it was opened in.
+//! A remote object, in the state in which it was opened.
 
 use super::blocks::{block, forget, keep, BLOCK};
 use super::disk;
@@ -11,25 +11,25 @@ use crate::store::backend::State;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of the first request, which most of the metadata of small files are in.
+/// Bytes of the first request, which cover most of the metadata of small files.
 const FIRST: u64 = 256 << 10;
-/// Bytes that are read ahead of a reader that goes on where it was, at most.
+/// Upper bound of the bytes that are prefetched for sequential reads.
 const AHEAD: u64 = 4 << 20;
-/// Reads of more than this are no metadata, and are not kept.
+/// Upper bound of the bytes of a read that is taken for metadata, and kept in memory.
 const LARGE: u64 = 1 << 20;
 
-/// An object.
+/// A remote object that is open.
 #[derive(Debug)]
 pub(in crate::store) struct FarFile {
     place: Arc<Place>,
-    /// Its key in the place; "" where it is the place.
+    /// Key of the object in the place; "" for the place itself.
     key: String,
     mark: Mark,
-    /// Its number among all that this process opened.
+    /// Number of the object among all that this process opened.
     number: u64,
-    /// The block that was read last, and how many were read with it.
+    /// The block at which the last read ended, and the number of blocks it read.
     last: Mutex<(u64, u64)>,
-    /// The last bytes, where the first look was at them.
+    /// The last bytes of the object, if it was opened by a request for them.
     end: Vec<u8>,
 }
 
@@ -40,18 +40,18 @@ impl Drop for FarFile {
 }
 
 impl FarFile {
-    /// Opens an object with a first look at its start; `None` when there is none.
+    /// Opens an object by a request for its start; `None` when it does not exist.
     ///
     /// # Errors
-    /// Errors of [`Place::get`].
+    /// The errors of [`Place::get`].
     pub(in crate::store) fn open(place: &Arc<Place>, key: &str) -> Result<Option<FarFile>> {
         Self::look(place, key, &Part::Range(0..FIRST))
     }
 
-    /// Opens an object with a first look at its last bytes.
+    /// Opens an object by a request for its last bytes; `None` when it does not exist.
     ///
     /// # Errors
-    /// Errors of [`Place::get`].
+    /// The errors of [`Place::get`].
     pub(in crate::store) fn open_end(place: &Arc<Place>, key: &str, bytes: u64) -> Result<Option<FarFile>> {
         Self::look(place, key, &Part::End(bytes))
     }
@@ -69,6 +69,7 @@ impl FarFile {
         Ok(Some(file))
     }
 
+    /// Returns the place of the object.
     pub(in crate::store) fn place(&self) -> &Arc<Place> {
         &self.place
     }
@@ -78,16 +79,18 @@ impl FarFile {
         self.number
     }
 
+    /// Returns the length in bytes.
     pub(in crate::store) fn len(&self) -> u64 {
         self.mark.bytes
     }
 
-    /// The state it was opened in, which does not change.
+    /// Returns the state in which the object was opened, which does not change.
     pub(in crate::store) fn state(&self) -> State {
         self.mark.state()
     }
 
-    /// Keeps the whole blocks among bytes of the file; the last of the file may be shorter.
+    /// Keeps the whole blocks among `bytes`, which begin at `at`. The last block of the file may be
+    /// shorter.
     fn keep(&self, at: u64, bytes: &[u8]) -> Result<()> {
         let end = at + bytes.len() as u64;
         let mut number = at.div_ceil(BLOCK);
@@ -102,10 +105,11 @@ impl FarFile {
         }
     }
 
-    /// The bytes from `at` on, asked for now, of the state that was opened.
+    /// Requests `size` bytes from `at` on, and checks that the object is in the state in which it
+    /// was opened.
     ///
     /// # Errors
-    /// [`Error::File`] when it has changed or is gone since; errors of [`Place::get`].
+    /// [`Error::File`] when it has changed or is gone; the errors of [`Place::get`].
     fn ask(&self, at: u64, size: u64) -> Result<Vec<u8>> {
         let end = at.checked_add(size).filter(|&end| end <= self.len()).ok_or_else(|| self.ends_before(at, size))?;
         if size == 0 {
@@ -120,7 +124,7 @@ impl FarFile {
             return Err(self.place.changed(&self.key, &self.mark, &got.mark));
         }
         let mut bytes = got.bytes;
-        // All of it, where that is little more than the part.
+        // The server sent the whole object, which is little more than the part.
         if got.at < at && bytes.len() as u64 == self.len() {
             bytes.drain(..at as usize);
             bytes.truncate(size as usize);
@@ -141,10 +145,10 @@ impl FarFile {
         }
     }
 
-    /// The bytes from `at` on, from the cache on this machine where they are there.
+    /// Returns `size` bytes from `at` on, from the cache on this machine if they are there.
     ///
     /// # Errors
-    /// As [`FarFile::ask`].
+    /// The errors of [`FarFile::ask`].
     pub(in crate::store) fn part(&self, at: u64, size: u64) -> Result<Vec<u8>> {
         let of_end = at.checked_sub(self.len() - self.end.len() as u64).and_then(|from| {
             let from = usize::try_from(from).ok()?;
@@ -153,7 +157,7 @@ impl FarFile {
         if let Some(bytes) = of_end {
             return memory::copied(bytes, "a part of a file");
         }
-        // What was read along with something else.
+        // Blocks that were read along with an earlier part are in memory already.
         if size <= LARGE && at.checked_add(size).is_some_and(|end| end <= self.len()) {
             let numbers = at / BLOCK..(at + size).div_ceil(BLOCK);
             if numbers.clone().all(|number| block(self.number, number).is_some()) {
@@ -165,10 +169,11 @@ impl FarFile {
         disk::through(&self.place, &self.key, &self.mark, at, size, &|at, size| self.ask(at, size))
     }
 
-    /// Fills `out` from `at` on; what is read keeps its neighbourhood at hand.
+    /// Fills `out` from `at` on, through the blocks that are kept in memory. Large reads bypass
+    /// them.
     ///
     /// # Errors
-    /// As [`FarFile::part`].
+    /// The errors of [`FarFile::part`].
     pub(in crate::store) fn read(&self, at: u64, out: &mut [u8]) -> Result<()> {
         let size = out.len() as u64;
         let end = at.checked_add(size).filter(|&end| end <= self.len()).ok_or_else(|| self.ends_before(at, size))?;
@@ -224,10 +229,10 @@ impl FarFile {
         Ok(Arc::new(memory::copied(wanted, "metadata of a file")?))
     }
 
-    /// Gets many parts at once and hands each to `take`.
+    /// Reads many parts at once and hands each to `take`.
     ///
     /// # Errors
-    /// As [`FarFile::part`]; those of `take`.
+    /// The errors of [`FarFile::part`] and of `take`.
     pub(in crate::store) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
         fetch(extents, |run| self.part(run.at, run.size).map(Some), take)
     }

@@ -1,10 +1,10 @@
-//! Stores far away: files over HTTP and in object stores, read in ranges.
+//! Remote stores: files over HTTP and in object stores, read in ranges.
 //!
-//! `address` is a URL with its options, and which of them may be shown; `client` sends requests,
-//! again where that helps (`watch` ends the waiting when the call is cancelled); `stores` signs
-//! those to object stores; `place` gives parts of objects; [`FarFile`] is one object in one state,
-//! of which `blocks` keeps what was read of its metadata, `fetch` gets many parts at once and
-//! `disk` keeps parts on this machine. Nothing here knows a format.
+//! `address` is a URL with its options, public and secret. `client` sends requests, again where
+//! that may help; `watch` ends the waiting when the call is cancelled. `stores` signs requests to
+//! object stores. `place` fetches parts of objects. [`FarFile`] is an object in one state: `blocks`
+//! keeps what was read of its metadata, `fetch` reads many parts at once, and `disk` caches parts
+//! on this machine. Nothing here knows a format.
 
 mod address;
 mod blocks;
@@ -25,21 +25,22 @@ pub(super) use fetch::{fetch, Run};
 pub(super) use file::FarFile;
 pub(super) use place::{Part, Place};
 
-/// The text that stands for a URL wherever a path does, with its secrets put by: what anybody may
-/// see, and all that another process needs beside its environment.
+/// Returns the text that stands for a URL wherever a path is expected, and keeps its secrets in
+/// this process. Anybody may see the text, and another process can open the store from it and its
+/// own environment.
 ///
 /// # Errors
-/// [`crate::Error::Parameter`] for a URL or options that are none.
+/// [`crate::Error::Parameter`] for a text that is no URL, or for options that do not exist.
 pub(super) fn named(url: &str, options: &[(String, String)]) -> Result<String> {
     let address = Address::new(url, options)?;
     address.remember();
     let text = address.shown();
-    // Wrong options are told now, whatever is done with the text.
+    // Wrong options are reported now, whether or not the text is used.
     Place::open(&text)?;
     Ok(text)
 }
 
-/// Whether a name far away ends in one of these.
+/// Returns whether the path of a URL ends in one of `endings`, in lower or upper case.
 pub(super) fn ends_in(location: &Location, endings: &[&str]) -> bool {
     let text = location.to_string();
     let path = text.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/').to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! A place far away: a host, or a bucket, which gives parts of objects.
+//! A remote place: a path on a host, or a key in a bucket, with the objects below it.
 
 use super::address::{Address, Scheme};
 use super::client::{self, range_of, Fault, Patience, Reply};
@@ -11,17 +11,18 @@ use crate::store::traffic::Traffic;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore};
 use std::fmt;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, ETAG, LAST_MODIFIED, RANGE};
 use ureq::http::{HeaderMap, Request};
 
-/// Seconds that are waited for an answer, and how often it is asked for again.
+/// Seconds to wait for a reply, and the number of repeated requests.
 const TIMEOUT: u32 = 30;
 const RETRIES: u32 = 5;
 
-/// An object that is open, or the folder of objects that a store is.
+/// A remote object, or the folder of objects that a store is.
 pub(in crate::store) struct Place {
     address: Address,
     location: Location,
@@ -36,7 +37,7 @@ impl fmt::Debug for Place {
     }
 }
 
-/// The state of an object: as long as it is the same, so are its bytes.
+/// The state of an object: as long as it is the same, so are the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::store) struct Mark {
     pub(in crate::store) bytes: u64,
@@ -44,14 +45,15 @@ pub(in crate::store) struct Mark {
     pub(super) modified: Option<String>,
 }
 
-/// A number for a text, which is the same everywhere (FNV-1a).
+/// Returns a number for a text, the same on every machine (FNV-1a).
 pub(super) fn hash(text: &str, start: u64) -> u64 {
     let start = start ^ 0xcbf2_9ce4_8422_2325;
     text.bytes().fold(start, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 impl Mark {
-    /// The same as the state of a file: a number of its ETag in place of its time.
+    /// Returns this state in the form of a file's, with a hash of ETag and time in place of the
+    /// time.
     pub(in crate::store) fn state(&self) -> State {
         State { bytes: self.bytes, modified: (hash(&format!("{:?} {:?}", self.etag, self.modified), 0), 0), inode: 0 }
     }
@@ -64,20 +66,20 @@ impl fmt::Display for Mark {
     }
 }
 
-/// The part of an object that is asked for.
+/// The part of an object that is requested.
 #[derive(Debug, Clone)]
 pub(in crate::store) enum Part {
-    /// Bytes that are there; or the first of them, where the object is shorter.
+    /// A range of bytes; the object may end before.
     Range(Range<u64>),
-    /// The last bytes.
+    /// The last bytes, this many.
     End(u64),
     All,
 }
 
-/// A part of an object.
+/// A part of an object, as received.
 pub(in crate::store) struct Got {
     pub(in crate::store) bytes: Vec<u8>,
-    /// Its first byte.
+    /// Offset of its first byte in the object.
     pub(in crate::store) at: u64,
     pub(in crate::store) mark: Mark,
 }
@@ -86,8 +88,8 @@ impl Place {
     /// Opens the place of a URL.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a URL or option that is none; [`Error::Io`] for those that nothing
-    /// can be made of.
+    /// [`Error::Parameter`] for a URL or option that does not exist; [`Error::Io`] for a bucket
+    /// that cannot be set up with the options.
     pub(in crate::store) fn open(url: &str) -> Result<Place> {
         let address = Address::new(url, &[])?;
         let timeout = Duration::from_secs(u64::from(address.number("timeout", TIMEOUT)?.max(1)));
@@ -108,20 +110,22 @@ impl Place {
         Ok(Place { address, location, patience, counts, bucket })
     }
 
+    /// Returns the location, which shows no secrets.
     pub(in crate::store) fn location(&self) -> &Location {
         &self.location
     }
 
-    /// What it took so far.
+    /// Returns the requests and bytes so far.
     pub(in crate::store) fn traffic(&self) -> Traffic {
         self.counts.so_far()
     }
 
+    /// Returns the counts of requests.
     pub(super) fn counts(&self) -> &Counts {
         &self.counts
     }
 
-    /// The key of an object of the store that is here; of the one that is here for "".
+    /// Returns the key of the object `below` the place; "" is the place itself.
     fn key(&self, below: &str) -> String {
         match below {
             "" => self.address.key.clone(),
@@ -129,7 +133,7 @@ impl Place {
         }
     }
 
-    /// The name of an object in errors.
+    /// Returns the name of an object in errors.
     pub(super) fn name(&self, below: &str) -> Location {
         if below.is_empty() {
             self.location.clone()
@@ -138,11 +142,11 @@ impl Place {
         }
     }
 
-    /// A part of an object; `None` when there is none.
+    /// Requests a part of an object; `None` when it does not exist.
     ///
     /// # Errors
-    /// [`Error::Io`] when it may not be read or nobody answers; [`Error::File`] from where no parts
-    /// are given.
+    /// [`Error::Io`] when it may not be read or there is no reply; [`Error::File`] when the server
+    /// sends no parts.
     pub(in crate::store) fn get(&self, below: &str, part: &Part) -> Result<Option<Got>> {
         match &self.bucket {
             Some(bucket) => self.get_of_bucket(&**bucket, below, part),
@@ -150,10 +154,10 @@ impl Place {
         }
     }
 
-    /// The state of an object; `None` when there is none.
+    /// Requests the state of an object; `None` when it does not exist.
     ///
     /// # Errors
-    /// As [`Place::get`].
+    /// The errors of [`Place::get`].
     pub(in crate::store) fn mark(&self, below: &str) -> Result<Option<Mark>> {
         if let Some(bucket) = &self.bucket {
             let options = GetOptions { head: true, ..GetOptions::default() };
@@ -197,18 +201,18 @@ impl Place {
         }
     }
 
-    /// The error of a bucket; none where there is no such object.
+    /// Turns an error of a bucket into one of this crate; `Ok` when the object does not exist.
     fn refused_by_bucket(&self, below: &str, error: &object_store::Error) -> Result<()> {
         if let Some(fault) = last_fault() {
             return Err(self.failed(below, &fault));
         }
-        let message = match error {
+        let (kind, message) = match error {
             object_store::Error::NotFound { .. } => return Ok(()),
-            object_store::Error::PermissionDenied { .. } => self.denied(403),
-            object_store::Error::Unauthenticated { .. } => self.denied(401),
-            other => words(&hidden(&self.address, &with_sources(other))),
+            object_store::Error::PermissionDenied { .. } => (ErrorKind::PermissionDenied, self.denied(403)),
+            object_store::Error::Unauthenticated { .. } => (ErrorKind::PermissionDenied, self.denied(401)),
+            other => (ErrorKind::Other, words(&hidden(&self.address, &with_sources(other)))),
         };
-        Err(Error::Io { path: self.name(below), action: "read", message })
+        Err(Error::Io { path: self.name(below), action: "read", kind, message })
     }
 
     fn get_of_host(&self, below: &str, part: &Part) -> Result<Option<Got>> {
@@ -250,7 +254,7 @@ impl Place {
         client::send(&request, self.patience, &self.counts).map_err(|fault| self.failed(below, &fault))
     }
 
-    /// Whether an answer says that there is no such object; an error for any other that is none.
+    /// Returns whether a reply says that the object does not exist; an error for any other failure.
     fn is_missing(&self, below: &str, reply: &Reply) -> Result<bool> {
         let status = reply.status.as_u16();
         let message = match status {
@@ -270,7 +274,8 @@ impl Place {
                 format!("the server answers {status} ({reason}){times}")
             }
         };
-        Err(Error::Io { path: self.name(below), action: "read", message })
+        let kind = if matches!(status, 401 | 403) { ErrorKind::PermissionDenied } else { ErrorKind::Other };
+        Err(Error::Io { path: self.name(below), action: "read", kind, message })
     }
 
     fn denied(&self, status: u16) -> String {
@@ -294,9 +299,10 @@ impl Place {
         format!("permission denied (HTTP {status}): {how}. None of them is kept in saved objects")
     }
 
-    /// The error for a request without an answer.
+    /// Makes the error for a request without a reply.
     pub(super) fn failed(&self, below: &str, fault: &Fault) -> Error {
-        let io = |message: String| Error::Io { path: self.name(below), action: "read", message };
+        let io =
+            |message: String| Error::Io { path: self.name(below), action: "read", kind: ErrorKind::Other, message };
         match fault {
             Fault::Cancelled => Error::Cancelled,
             Fault::Broken(what, n) => {
@@ -313,7 +319,7 @@ impl Place {
         }
     }
 
-    /// The error for an object that is not what it was.
+    /// Makes the error for an object whose state has changed.
     pub(super) fn changed(&self, below: &str, before: &Mark, now: &Mark) -> Error {
         Error::File {
             path: self.name(below),
@@ -321,10 +327,10 @@ impl Place {
         }
     }
 
-    /// Names of the folders in one of a store.
+    /// Returns the names of the folders in a folder of a store.
     ///
     /// # Errors
-    /// As [`Place::get`]; [`Error::File`] from where nobody says what there is.
+    /// The errors of [`Place::get`]; [`Error::File`] where objects cannot be listed.
     pub(in crate::store) fn folders(&self, below: &str) -> Result<Vec<String>> {
         let Some(bucket) = &self.bucket else {
             return Err(Error::File {
@@ -343,7 +349,7 @@ impl Place {
     }
 }
 
-/// A path as it is sent: what a URL cannot hold is written with percent signs.
+/// Returns a path with percent signs for the bytes that a URL cannot hold.
 fn sent(path: &str) -> String {
     let fits = |b: u8| b.is_ascii_graphic() && !b"\"<>\\^`{|}#?".contains(&b);
     path.bytes().map(|b| if fits(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
@@ -371,7 +377,7 @@ fn with_sources(error: &object_store::Error) -> String {
     text
 }
 
-/// What an error says, without the whole of the answer that it quotes.
+/// Returns the code and message that an error quotes from a reply in XML, else its first line.
 fn words(text: &str) -> String {
     let inside = |tag: &str| {
         let (_, rest) = text.split_once(&format!("<{tag}>"))?;

@@ -1,5 +1,5 @@
-//! Buckets through the crate `object_store`, which signs requests and finds credentials; the
-//! requests are sent by our client.
+//! Buckets through the crate `object_store`, which signs requests and finds credentials. The
+//! requests are sent by `client`.
 
 use super::address::{Address, Scheme};
 use super::client::{self, Fault, Patience};
@@ -22,18 +22,18 @@ use std::thread::Thread;
 use std::time::Duration;
 
 thread_local! {
-    /// Why the request that this thread sent last has no answer: errors of the crate lose what kind
-    /// it was.
+    /// The reason why the last request of this thread has no reply. Errors of the crate do not keep
+    /// it.
     static LAST: RefCell<Option<Fault>> = const { RefCell::new(None) };
 }
 
-/// Takes the reason why the last request of this thread has no answer.
+/// Takes the reason why the last request of this thread has no reply.
 pub(super) fn last_fault() -> Option<Fault> {
     LAST.take()
 }
 
-/// Runs a future on this thread: all of them are done by the time they are asked, or wait for
-/// another thread that is.
+/// Runs a future on this thread. All futures here complete when they are polled, or wait for
+/// another thread whose future does.
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -51,7 +51,7 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Sends the requests of the crate.
+/// Sends the requests of the crate through `client`.
 #[derive(Debug, Clone)]
 struct Sender {
     patience: Patience,
@@ -69,7 +69,8 @@ impl HttpService for Sender {
     async fn call(&self, request: HttpRequest) -> std::result::Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
         let body = body.as_bytes().map(|bytes| bytes.to_vec()).unwrap_or_default();
-        // Where machines in a cloud are given credentials, nobody answers on all other machines.
+        // Machines in a cloud get credentials from these addresses. Elsewhere nobody answers, so
+        // the wait is short.
         let of_machine = matches!(parts.uri.host(), Some("169.254.169.254" | "169.254.170.2" | "metadata"));
         let patience =
             if of_machine { Patience { timeout: Duration::from_secs(1), retries: 0 } } else { self.patience };
@@ -96,8 +97,8 @@ impl HttpService for Sender {
 /// Opens the bucket of an address.
 ///
 /// # Errors
-/// [`Error::Parameter`] for options that are none of the service; [`Error::Io`] for those it cannot
-/// work with.
+/// [`Error::Parameter`] for options that the service does not have; [`Error::Io`] for options it
+/// cannot work with.
 pub(super) fn bucket(address: &Address, patience: Patience, counts: &Arc<Counts>) -> Result<Arc<dyn ObjectStore>> {
     let sender = Sender { patience, counts: counts.clone() };
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
@@ -127,11 +128,12 @@ pub(super) fn bucket(address: &Address, patience: Patience, counts: &Arc<Counts>
     built.map_err(|e| Error::Io {
         path: crate::location::Location::url(address.shown()),
         action: "open",
+        kind: std::io::ErrorKind::Other,
         message: hidden(address, &e.to_string()),
     })
 }
 
-/// Truth values as the crate reads them.
+/// Returns a truth value of R or Python as the crate reads it; other values are unchanged.
 fn text_of(value: &str) -> &str {
     match value {
         "True" | "TRUE" => "true",
@@ -140,7 +142,7 @@ fn text_of(value: &str) -> &str {
     }
 }
 
-/// A message without the secrets of an address.
+/// Returns a message without the secrets of an address.
 pub(super) fn hidden(address: &Address, message: &str) -> String {
     let secrets = address.secrets().filter(|secret| secret.len() > 3);
     secrets.fold(message.to_owned(), |message, secret| message.replace(secret, "..."))

@@ -1,19 +1,20 @@
-//! Connections whose waiting ends when the call they work for is cancelled: they wait in slices,
-//! and look between them.
+//! Connections whose waiting ends when the call they work for is cancelled. They wait in slices,
+//! and check after each.
 
 use crate::session::Monitor;
 use std::time::{Duration, Instant};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::Error;
 
+/// Time of a slice.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// Whether the call that this thread works for was cancelled.
+/// Returns whether the call that this thread works for was cancelled.
 pub(super) fn is_cancelled() -> bool {
     Monitor::of_thread().is_some_and(|monitor| monitor.check().is_err())
 }
 
-/// Waits, unless the call is cancelled meanwhile; gives whether it was not.
+/// Waits for a time, or until the call is cancelled; returns `false` if it was.
 pub(super) fn pause(time: Duration) -> bool {
     let end = Instant::now() + time;
     loop {
@@ -28,7 +29,7 @@ pub(super) fn pause(time: Duration) -> bool {
     }
 }
 
-/// Puts itself over plain connections, below encryption.
+/// Puts [`Watched`] over plain connections, below encryption.
 #[derive(Debug, Default)]
 pub(super) struct Watch;
 
@@ -40,6 +41,7 @@ impl<In: Transport> Connector<In> for Watch {
     }
 }
 
+/// A connection whose waiting ends when the call is cancelled.
 #[derive(Debug)]
 pub(super) struct Watched<In>(In);
 
@@ -63,7 +65,7 @@ impl<In: Transport> Transport for Watched<In> {
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(Error::Timeout(whole.reason));
             }
-            // All slices are alike, so that the system is told of the time once.
+            // All slices are equal, so that the timeout of the connection is set only once.
             let slice = NextTimeout { after: SLICE.into(), per_read: None, ..whole };
             match self.0.await_input(slice) {
                 Err(Error::Timeout(_)) => {}

@@ -1,4 +1,4 @@
-//! An open store as the stores above see it.
+//! Zarr stores as backends.
 
 use super::object::Member;
 use super::tree::Tree;
@@ -17,6 +17,7 @@ pub(super) struct ZarrStore {
 }
 
 impl ZarrStore {
+    /// Makes the open store of this metadata.
     pub(super) fn of(tree: Tree, external: External) -> ZarrStore {
         ZarrStore { tree: Arc::new(tree), external, bytes: OnceLock::new() }
     }
@@ -46,8 +47,8 @@ impl Backend for ZarrStore {
 
     fn state(&self) -> Option<State> {
         let files = self.tree.files();
-        // Of one far away, the state that it was opened in: that it is still in it is looked at
-        // after each read.
+        // For a remote store, the state in which it was opened. Every read checks that it has not
+        // changed since.
         if files.is_far() {
             return self.tree.opened();
         }

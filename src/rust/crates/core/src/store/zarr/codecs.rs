@@ -56,7 +56,7 @@ fn step(name: &str, json: &Json, item_bytes: usize) -> Result<Step, Fault> {
 }
 
 fn pipeline(steps: Vec<Step>) -> Result<Pipeline, Fault> {
-    Pipeline::of(steps).ok_or_else(|| Fault::Unsupported("this order of codecs".to_owned()))
+    Pipeline::from_steps(steps).ok_or_else(|| Fault::Unsupported("this order of codecs".to_owned()))
 }
 
 /// Returns the permutation of the axes, `None` if they are in order.

@@ -1,4 +1,5 @@
-//! A store far away: every object is one of a bucket or a host, by its key below the store's.
+//! A remote store: every object is an object of a bucket or host, by its key below that of the
+//! store.
 
 use super::files::{Files, Ranges};
 use crate::error::{Error, Result};
@@ -9,22 +10,22 @@ use crate::store::traffic::Traffic;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The objects of metadata that tell a store, in the order in which they are looked for.
+/// The metadata objects that identify a store, in the order in which they are tried.
 const MARKS: [&str; 3] = ["zarr.json", ".zmetadata", ".zgroup"];
 
 /// A place with a store in it.
 #[derive(Debug)]
 pub(super) struct Far {
     place: Arc<Place>,
-    /// The object whose state is that of the store.
+    /// The object whose state is taken for that of the store.
     mark: &'static str,
-    /// Objects that were read to find that out, each to be taken once.
+    /// Objects that were read to find the mark, each to be taken once.
     read: Mutex<HashMap<&'static str, Option<Vec<u8>>>>,
     looks: Mutex<Looks>,
     looked: Condvar,
 }
 
-/// Looks at the state, which those who want one at the same time share.
+/// Requests for the state of the store, which threads that want one at the same time share.
 #[derive(Debug, Default)]
 struct Looks {
     started: u64,
@@ -39,10 +40,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Far {
-    /// The store at a place; `None` when there is none.
+    /// Opens the store at a place; `None` when there is none.
     ///
     /// # Errors
-    /// Errors of asking for its metadata.
+    /// Errors of the requests for its metadata.
     pub(super) fn of(place: &Arc<Place>) -> Result<Option<Far>> {
         let mut read = HashMap::new();
         for mark in MARKS {
@@ -50,7 +51,7 @@ impl Far {
             let state = got.as_ref().map(|got| got.mark.state());
             read.insert(mark, got.map(|got| got.bytes));
             if let Some(state) = state {
-                // The first to ask for the state is told this one.
+                // The first call of `state` gets this state.
                 let looks = Looks { ended: 1, found: Some(Ok(Some(state))), ..Looks::default() };
                 let (place, read, looks) = (place.clone(), Mutex::new(read), Mutex::new(looks));
                 return Ok(Some(Far { place, mark, read, looks, looked: Condvar::new() }));
@@ -103,7 +104,7 @@ impl Files for Far {
         0
     }
 
-    /// A look that began after this was called, which others may have begun.
+    /// Returns a state that was requested after this call began, perhaps by another thread.
     fn state(&self) -> Result<Option<State>> {
         let mut looks = lock(&self.looks);
         let needed = looks.started + 1;
@@ -134,11 +135,12 @@ impl Files for Far {
     }
 }
 
-/// An object far away.
+/// A remote object, read in ranges.
 #[derive(Debug)]
 pub(super) struct FarRanges(pub(super) Arc<FarFile>);
 
-/// Reads of no more than this are metadata, whose neighbourhood is wanted too.
+/// Upper bound of the bytes of a read that is taken for metadata, whose neighbourhood is wanted
+/// too.
 const SMALL: usize = 4 << 10;
 
 impl Ranges for FarRanges {
@@ -156,7 +158,7 @@ impl Ranges for FarRanges {
     }
 }
 
-/// The error of reading what is far away, under that of the system.
+/// Returns the crate's own error that an error of the system wraps, if it does.
 pub(super) fn of_far(error: &std::io::Error) -> Option<Error> {
     error.get_ref()?.downcast_ref::<Error>().cloned()
 }

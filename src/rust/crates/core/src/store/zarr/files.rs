@@ -1,4 +1,5 @@
-//! The objects of a store by their keys, wherever they are: metadata read whole, chunks in ranges.
+//! The objects of a store by their keys, wherever they are: metadata are read whole, chunks in
+//! ranges.
 
 use crate::error::Result;
 use crate::location::Location;
@@ -6,64 +7,66 @@ use crate::store::backend::State;
 use crate::store::traffic::Traffic;
 use std::fmt::Debug;
 
-/// Where the objects of a store are. Keys are names joined by "/", none of them empty, "." or "..".
+/// The objects of a store. Keys are names joined by "/"; no name is empty, "." or "..".
 pub(super) trait Files: Send + Sync + Debug {
-    /// The place of the store.
+    /// Returns the location of the store.
     fn location(&self) -> &Location;
 
-    /// The bytes of a small object; `None` when there is none.
+    /// Reads a small object as a whole; `None` when it does not exist.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io), [`Error::External`](crate::Error::External) for one outside of the store.
+    /// [`Error::Io`](crate::Error::Io); [`Error::External`](crate::Error::External) for an object
+    /// outside of the store.
     fn read(&self, key: &str) -> Result<Option<Vec<u8>>>;
 
-    /// Names of the folders in one, in their order; empty when there is none.
+    /// Returns the names of the folders in a folder, sorted; empty when the folder does not exist.
     ///
     /// # Errors
-    /// As [`Files::read`].
+    /// The errors of [`Files::read`].
     fn folders(&self, key: &str) -> Result<Vec<String>>;
 
-    /// Keys below a folder, from there, at most `depth` names long, with their sizes in bytes.
+    /// Returns the objects below a folder: keys relative to the folder, of at most `depth` names,
+    /// with sizes in bytes.
     ///
     /// # Errors
-    /// As [`Files::read`].
+    /// The errors of [`Files::read`].
     fn objects(&self, key: &str, depth: usize) -> Result<Vec<(String, u64)>>;
 
-    /// An object, to be read in ranges; `None` when there is none.
+    /// Opens an object for reading in ranges; `None` when it does not exist.
     ///
     /// # Errors
-    /// As [`Files::read`].
+    /// The errors of [`Files::read`].
     fn open(&self, key: &str) -> Result<Option<Box<dyn Ranges>>>;
 
-    /// Whether they are far away: an answer takes long, and many are asked for at once.
+    /// Returns whether the store is remote: each request takes long, so many are sent at once.
     fn is_far(&self) -> bool {
         false
     }
 
-    /// Whether [`Files::objects`] says which there are.
+    /// Returns whether [`Files::objects`] can list the objects.
     fn lists(&self) -> bool {
         true
     }
 
-    /// [`Files::open`] for an object of which the last bytes are read first.
+    /// Opens an object whose last bytes are read first.
     ///
     /// # Errors
-    /// As [`Files::read`].
+    /// The errors of [`Files::read`].
     fn open_end(&self, key: &str, bytes: u64) -> Result<Option<Box<dyn Ranges>>> {
         let _ = bytes;
         self.open(key)
     }
 
-    /// Bytes of all objects.
+    /// Returns the bytes of all objects; 0 where they cannot be listed.
     fn bytes(&self) -> u64;
 
-    /// A mark of the present state, which changes when the store is replaced.
+    /// Returns a mark of the present state, which changes when the store is replaced.
     ///
     /// # Errors
-    /// Errors of asking for it where it is far away.
+    /// Errors of the request, for a remote store.
     fn state(&self) -> Result<Option<State>>;
 
-    /// What it took so far; `None` on this machine.
+    /// Returns the requests and bytes so far; `None` for a local store.
     fn traffic(&self) -> Option<Traffic> {
         None
     }
@@ -71,10 +74,10 @@ pub(super) trait Files: Send + Sync + Debug {
 
 /// An open object.
 pub(super) trait Ranges: Send + Sync + Debug {
-    /// Bytes.
+    /// Returns the length in bytes.
     fn len(&self) -> u64;
 
-    /// Bytes of it that are in memory.
+    /// Returns the bytes of the object that are in memory.
     fn held(&self) -> u64 {
         0
     }
@@ -82,11 +85,11 @@ pub(super) trait Ranges: Send + Sync + Debug {
     /// Fills `out` from byte `at` on.
     ///
     /// # Errors
-    /// When there are not as many, or the system refuses.
+    /// When there are fewer bytes, or the system refuses.
     fn read(&self, at: u64, out: &mut [u8]) -> std::io::Result<()>;
 }
 
-/// The key of `name` in the folder `folder`.
+/// Returns the key of `name` in the folder `folder`.
 pub(super) fn join(folder: &str, name: &str) -> String {
     if folder.is_empty() {
         name.to_owned()
@@ -95,7 +98,7 @@ pub(super) fn join(folder: &str, name: &str) -> String {
     }
 }
 
-/// Whether names of a path stay within the store.
+/// Returns whether a name of a path stays within the store.
 pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['\\', '\0'])
 }

@@ -1,7 +1,7 @@
 //! A store in a folder: every object is a file.
 //!
-//! A store that comes from elsewhere must not show what else lies on the machine: symbolic links that leave the folder are
-//! followed as far as the user allows, and what is no plain file is not opened.
+//! A store from elsewhere must not show what else lies on the machine. Symbolic links out of the
+//! folder are followed only as far as the user allows, and nothing but plain files is opened.
 
 use super::files::{is_name, join, Files, Ranges};
 use crate::error::{Error, Result};
@@ -15,32 +15,35 @@ use std::path::{Path, PathBuf};
 
 const FOLLOW: &str = "; if you trust this store, open it with external = \"follow\"";
 
-/// Bytes of metadata that are read.
+/// Upper bound of the bytes of metadata.
 pub(super) const MOST_METADATA: u64 = 256 << 20;
 
-/// A folder.
+/// A folder with a store in it.
 #[derive(Debug)]
 pub(super) struct Folder {
-    /// Absolute, links resolved.
+    /// Absolute path, links resolved.
     root: PathBuf,
     location: Location,
     external: External,
-    /// The file whose state is that of the store.
+    /// The file whose state is taken for that of the store.
     mark: &'static str,
 }
 
-/// The file of metadata that is at the root of a store in a folder.
+/// Returns the name of the metadata file at the root of a store in a folder; `None` when it is no
+/// store.
 pub(super) fn mark(root: &Path) -> Option<&'static str> {
     ["zarr.json", ".zmetadata", ".zgroup", ".zarray"].into_iter().find(|name| root.join(name).is_file())
 }
 
 impl Folder {
-    /// The folder at `root`, which is absolute, links resolved; `None` when it is no store.
+    /// Makes the store in the folder `root`, an absolute path with links resolved; `None` when it
+    /// is no store.
     pub(super) fn of(root: &Path, external: External) -> Option<Folder> {
         Some(Folder { root: root.to_owned(), location: root.into(), external, mark: mark(root)? })
     }
 
-    /// The file or folder of a key, links resolved; `None` when there is none.
+    /// Returns the path of the file or folder of a key, links resolved; `None` when it does not
+    /// exist.
     fn resolve(&self, key: &str) -> Result<Option<PathBuf>> {
         let io = |e: &std::io::Error| Error::io(&self.location, "read", e);
         if !key.is_empty() && !key.split('/').all(is_name) {
@@ -117,7 +120,8 @@ impl Folder {
                 }
                 continue;
             }
-            // Of a link, what it leads to; which is refused when it is opened if it may not be.
+            // The size of a link's target. If the link may not be followed, opening the object is
+            // an error.
             let Ok(meta) = fs::metadata(entry.path()) else {
                 memory::reserve(found, 1, "names of chunks")?;
                 found.push((key, 0));
@@ -189,7 +193,7 @@ impl Files for Folder {
     }
 }
 
-/// The state of a file.
+/// Returns the state of a file.
 pub(super) fn state_of(now: &fs::Metadata) -> Option<State> {
     let since = now.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     #[cfg(unix)]
@@ -199,7 +203,7 @@ pub(super) fn state_of(now: &fs::Metadata) -> Option<State> {
     Some(State { bytes: now.len(), modified: (since.as_secs(), since.subsec_nanos()), inode })
 }
 
-/// A file.
+/// A file of the store.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) file: File,

@@ -1,9 +1,10 @@
 //! Zarr stores of versions 2 and 3, in folders and zip archives.
 //!
-//! Written here instead of standing on the crate `zarrs`, which would bring 66 crates into trees that are to stay small.
-//! `files` gives objects by their keys (`folder`, `zip`), `tree` the metadata (`json`), `metadata` what they say of an array
-//! (`datatype`, `codecs`), `chunks` where its chunks are and their bytes; `backend`, `object`, `array` and `values` are what the
-//! stores above see.
+//! This module exists because the crate `zarrs` would bring 66 crates into a dependency tree that
+//! is to stay small. `files` has the objects by their keys (`folder`, `zip`); `tree` has the
+//! metadata (`json`); `metadata` reads the description of an array from them (`datatype`,
+//! `codecs`); `chunks` locates and reads its chunks. `backend`, `object`, `array` and `values`
+//! implement the traits of stores.
 
 mod array;
 mod backend;
@@ -36,7 +37,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tree::Tree;
 
-/// Whether there is a store in the folder at a path, or in the zip archive.
+/// Returns whether there is a store in the folder, or in the zip archive, at a path.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -50,16 +51,18 @@ pub(super) fn is_zarr(path: &Path) -> Result<bool> {
     zip::is_store(path)
 }
 
-/// How a store is written.
+/// The format in which a store is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ZarrFormat {
     /// Version of the format: 2 or 3.
     pub version: u8,
-    /// Chunks of a matrix or long vector that share a file, in version 3; each has its own when `None`.
+    /// Chunks of a matrix or long vector that share a file, in version 3; `None` for one file for
+    /// each chunk.
     pub shards: Option<u64>,
-    /// Whether the metadata of all elements are gathered in one place as well.
+    /// Whether the metadata of all elements are also gathered in one place.
     pub consolidate: bool,
-    /// Compression of texts; numbers have that of [`WriteOptions`](crate::write::WriteOptions).
+    /// Compression of texts; the compression of numbers is in
+    /// [`WriteOptions`](crate::write::WriteOptions).
     pub compression: Compression,
 }
 
@@ -69,13 +72,14 @@ impl Default for ZarrFormat {
     }
 }
 
-/// Starts a store that will be `target`. A link is followed: the folder it leads to is replaced.
+/// Begins a store that will be `target`. A link is followed: the folder it leads to is replaced.
 ///
 /// # Errors
-/// [`Error::Io`] when the folder is not there or not writable, or `target` is something else than a store;
-/// [`Error::Parameter`] for options that are none.
+/// [`Error::Io`] when the folder is not there or not writable, or when `target` is something else
+/// than a store; [`Error::Parameter`] for a version or number of shards that does not exist.
 pub(super) fn create(target: &Path, format: ZarrFormat) -> Result<Box<dyn StoreSink>> {
-    let refused = |message: &str| Error::Io { path: target.into(), action: "write", message: message.to_owned() };
+    let kind = std::io::ErrorKind::Other;
+    let refused = |message: &str| Error::Io { path: target.into(), action: "write", kind, message: message.to_owned() };
     if !matches!(format.version, 2 | 3) {
         return Err(Error::parameter("zarr_format", "2 or 3", format.version));
     }
@@ -109,8 +113,8 @@ pub(super) fn create(target: &Path, format: ZarrFormat) -> Result<Box<dyn StoreS
 /// Opens an existing store for reading.
 ///
 /// # Errors
-/// [`Error::Io`] when it is not there or not readable, [`Error::File`] for damaged metadata, [`Error::State`] for one that
-/// shall be saved into.
+/// [`Error::Io`] when it is not there or not readable, [`Error::File`] for damaged metadata,
+/// [`Error::State`] with `save`.
 pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dyn Backend>> {
     let path = path.canonicalize().map_err(|e| Error::io(path, "open", &e))?;
     if save {
@@ -135,19 +139,19 @@ pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dy
     }
 }
 
-/// Opens the store at a place far away; `None` when there is none.
+/// Opens the remote store at a place; `None` when there is none.
 ///
 /// # Errors
-/// [`Error::File`] for damaged metadata; errors of asking for them.
+/// [`Error::File`] for damaged metadata; errors of the requests.
 pub(super) fn open_far(place: &Arc<Place>) -> Result<Option<Arc<dyn Backend>>> {
     let Some(files) = far::Far::of(place)? else { return Ok(None) };
     Ok(Some(Arc::new(ZarrStore::of(Tree::open(Arc::new(files))?, External::Refuse))))
 }
 
-/// Whether an object far away starts as a zip archive does.
+/// Returns whether a remote object begins like a zip archive.
 ///
 /// # Errors
-/// Errors of asking for its start.
+/// Errors of the request.
 pub(super) fn is_archive(file: &FarFile) -> Result<bool> {
     let mut first = [0; 4];
     if file.len() < first.len() as u64 {
@@ -157,10 +161,10 @@ pub(super) fn is_archive(file: &FarFile) -> Result<bool> {
     Ok(&first == b"PK\x03\x04")
 }
 
-/// Opens the store in a zip archive far away.
+/// Opens the store in a remote zip archive.
 ///
 /// # Errors
-/// [`Error::File`] for an archive that is damaged, or has no store in it; errors of asking for it.
+/// [`Error::File`] for an archive that is damaged or has no store in it; errors of the requests.
 pub(super) fn open_far_archive(file: FarFile) -> Result<Arc<dyn Backend>> {
     let location = file.place().location().clone();
     let tree = Tree::open(Arc::new(zip::Zip::open_far(file)?))?;

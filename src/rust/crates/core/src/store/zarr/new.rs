@@ -1,4 +1,5 @@
-//! A store that is being written: groups in memory, chunks in a folder beside the target, metadata last.
+//! A store that is being written: groups in memory, chunks in a folder beside the target, metadata
+//! last.
 
 use super::files::{join, Files};
 use super::json::Json;
@@ -16,15 +17,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// A group or array.
+/// A group or array that is being written.
 #[derive(Debug, Clone)]
 enum Item {
     Group(Arc<NewGroup>),
     Array(Arc<NewArray>),
-    /// An array whose chunks were copied: its metadata, and attributes where they are apart.
+    /// An array whose chunks were copied: its metadata, and in version 2 its attributes.
     Copied(Json, Option<Json>),
 }
 
+/// A group that is being written.
 #[derive(Debug)]
 pub(super) struct NewGroup {
     store: Arc<Store>,
@@ -34,7 +36,7 @@ pub(super) struct NewGroup {
     attributes: Mutex<Vec<(String, Json)>>,
 }
 
-/// A store that replaces its target when it is committed and disappears when dropped before.
+/// A store that replaces its target when it is committed, and is removed if it is dropped before.
 pub(super) struct NewStore {
     target: PathBuf,
     temporary: Temporary,
@@ -42,6 +44,7 @@ pub(super) struct NewStore {
 }
 
 impl NewStore {
+    /// Begins a store in a temporary folder.
     pub(super) fn new(temporary: Temporary, store: Store) -> Result<NewStore> {
         let (target, store) = (store.target.clone(), Arc::new(store));
         let root = NewGroup::new(&store, temporary.path()?.to_owned(), String::new())?;
@@ -49,13 +52,14 @@ impl NewStore {
     }
 }
 
-/// The name under which an older store waits while a new one takes its place.
+/// Returns the name that the older store has while the new one takes its place.
 pub(super) fn aside(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     target.with_file_name(format!(".{name}.replaced"))
 }
 
-/// Puts right what a writer that was killed left: an older store goes back to its place, or away where a newer one is.
+/// Repairs what a killed writer left: the older store gets its name back, or is removed if the
+/// newer one is in place.
 pub(super) fn recover(target: &Path) {
     let aside = aside(target);
     if super::folder::mark(&aside).is_none() {
@@ -70,7 +74,8 @@ impl StoreSink for NewStore {
         Ok(Box::new(self.root.clone()))
     }
 
-    /// Two renames: between them the older store is under a name that the next to open or write knows.
+    /// Puts the store in place by two renames. Between them the older store has a name that the
+    /// next process to open or write the target looks for.
     fn commit(mut self: Box<Self>) -> Result<()> {
         let target = &self.target;
         let io = |action: &'static str| {
@@ -78,6 +83,7 @@ impl StoreSink for NewStore {
                 message: format!("{e}; the store that was there is unchanged"),
                 path: target.into(),
                 action,
+                kind: e.kind(),
             }
         };
         let mut consolidated = Vec::new();
@@ -105,7 +111,7 @@ impl StoreSink for NewStore {
             let _ = File::open(folder).and_then(|f| f.sync_all());
         }
         if replaced {
-            // The next writer removes what is left.
+            // The next writer removes any rest.
             let _ = fs::remove_dir_all(&aside);
         }
         Ok(())
@@ -127,7 +133,8 @@ impl NewGroup {
         lock(&self.members).iter().find(|m| m.0 == key).map(|m| m.1.clone())
     }
 
-    /// The folder of a member: names that would lead elsewhere, or be taken for metadata, are refused.
+    /// Returns the folder of a member. Names that would lead elsewhere, or be taken for metadata,
+    /// are refused.
     fn place(&self, key: &str) -> Result<PathBuf> {
         let taken = key.starts_with('.') || key == "zarr.json" || key.contains(['\\', '/']);
         if taken {
@@ -142,7 +149,7 @@ impl NewGroup {
         written.map_err(|e| self.store.failed(&e))
     }
 
-    /// The group's own metadata.
+    /// Returns the group's own metadata.
     fn json(&self) -> Json {
         match self.store.version {
             2 => Json::of_map(vec![("zarr_format", Json::Number("2".to_owned()))]),
@@ -158,7 +165,8 @@ impl NewGroup {
         Json::Map(lock(&self.attributes).clone())
     }
 
-    /// Writes the metadata of all members, and of the group unless it is the root; `all` gains them by their keys.
+    /// Writes the metadata of all members, and appends them to `all` by their keys. The metadata of
+    /// this group are written by the caller.
     fn finish(&self, all: &mut Vec<(String, Json)>) -> Result<()> {
         let v2 = self.store.version == 2;
         for (key, item) in lock(&self.members).iter() {
@@ -191,7 +199,7 @@ impl NewGroup {
         Ok(())
     }
 
-    /// Writes the metadata of the root with those of all members, which make the folder a store.
+    /// Writes the metadata of the root, with those of all members. They make the folder a store.
     fn write_root(&self, mut all: Vec<(String, Json)>) -> Result<()> {
         if self.store.version == 2 {
             all.push((".zattrs".to_owned(), self.attributes()));
@@ -222,7 +230,7 @@ impl NewGroup {
         Error::Internal(format!("no '{key}' in '{}' of a Zarr store", self.path))
     }
 
-    /// Copies an element of a store of the same version unread.
+    /// Copies an element of a store of the same version without decoding it.
     fn copy_member(&self, key: &str, from: &Member) -> Result<()> {
         let folder = self.place(key)?;
         let meta = from.meta();
@@ -331,7 +339,7 @@ impl<'w> GroupSink<'w> for Arc<NewGroup> {
         fs::remove_dir_all(self.place(key)?).map_err(|e| self.store.failed(&e))
     }
 
-    /// Only a store that is saved into has elements renamed.
+    /// Fails always: only a store that is saved into has elements renamed.
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         Err(Error::Internal(format!("'{from}' of a Zarr store renamed '{to}'")))
     }

@@ -1,4 +1,4 @@
-//! Groups and arrays of an open store as the stores above see them.
+//! Groups and arrays of an open Zarr store as objects of a store.
 
 use super::array::ZarrArray;
 use super::chunks::Chunks;
@@ -25,10 +25,10 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// The group or array at `path`.
+    /// Finds the group or array at `path`.
     ///
     /// # Errors
-    /// [`Error::Missing`]; those of reading its metadata.
+    /// [`Error::Missing`]; the errors of reading its metadata.
     pub(super) fn at(backend: &Arc<dyn Backend>, tree: &Arc<Tree>, path: &str) -> Result<Member> {
         let root = tree.meta("")?.ok_or_else(|| Error::Missing {
             path: backend.location().clone(),
@@ -49,20 +49,22 @@ impl Member {
         Ok(meta.map(|meta| Member { backend: self.backend.clone(), tree: self.tree.clone(), path, meta }))
     }
 
+    /// Returns the metadata.
     pub(super) fn meta(&self) -> &Meta {
         &self.meta
     }
 
+    /// Returns the objects of the store.
     pub(super) fn files(&self) -> &Arc<dyn Files> {
         self.tree.files()
     }
 
-    /// The version of its store.
+    /// Returns the version of the format of the store.
     pub(super) fn version(&self) -> u8 {
         self.tree.version()
     }
 
-    /// A member of the group, by its key or path.
+    /// Returns a member of the group, by its key or path.
     ///
     /// # Errors
     /// [`Error::Missing`]; [`Error::Format`] for an array.
@@ -70,7 +72,7 @@ impl Member {
         if self.meta.is_array {
             return Err(self.as_object().format("a group", "an array"));
         }
-        // "T/NK" is "NK" in "T".
+        // "T/NK" is "NK" in the group "T".
         let (first, rest) = key.split_once('/').map_or((key, None), |(first, rest)| (first, Some(rest)));
         let member = self.found(first)?.ok_or_else(|| self.as_object().missing(key))?;
         match rest {
@@ -86,10 +88,11 @@ impl Member {
         }
     }
 
-    /// The metadata of an array.
+    /// Reads the description of an array from its metadata.
     ///
     /// # Errors
-    /// [`Error::Format`] for a group, and for damaged ones; [`Error::Unsupported`] for codecs that nobody reads.
+    /// [`Error::Format`] for a group and for damaged metadata; [`Error::Unsupported`] for codecs
+    /// that cannot be read.
     fn parsed(&self) -> Result<Array> {
         if !self.meta.is_array {
             return Err(self.as_object().format("a dataset", "a group"));
@@ -97,10 +100,10 @@ impl Member {
         Array::of(&self.meta.json, self.tree.version()).map_err(|fault| self.fault(fault))
     }
 
-    /// Its chunks.
+    /// Looks up the chunks of an array.
     ///
     /// # Errors
-    /// As [`Chunks::open`].
+    /// The errors of [`Chunks::open`].
     fn chunks(&self, array: Array) -> Result<Chunks> {
         Chunks::open(self.tree.files(), &self.path, Arc::new(array), self.tree.opened())
     }
@@ -124,7 +127,7 @@ impl Object for Member {
     }
 
     fn has_link(&self, key: &str) -> Result<bool> {
-        // An array that is there and damaged counts as there.
+        // A damaged array exists.
         Ok(self.meta.attributes.is_ok()
             && !self.meta.is_array
             && !matches!(self.member(key), Err(Error::Missing { .. })))
@@ -182,7 +185,8 @@ impl Member {
     }
 }
 
-/// One value, or a list of values of one type.
+/// Reads an attribute from JSON: one value, or a list of values of one type; `None` for anything
+/// else.
 fn attribute_of(json: &Json) -> Option<Attribute> {
     let single = std::slice::from_ref(json);
     let list = match json {

@@ -1,4 +1,4 @@
-//! An open store: the metadata of its groups and arrays, consolidated or one by one.
+//! An open store: the metadata of its groups and arrays, consolidated or read one by one.
 
 use super::files::{join, Files};
 use super::json::Json;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub(super) struct Meta {
     pub(super) is_array: bool,
     pub(super) json: Json,
-    /// A map; or what is wrong with it.
+    /// The attributes, a map; or a description of the value found instead.
     pub(super) attributes: Result<Json, String>,
 }
 
@@ -21,14 +21,14 @@ pub(super) struct Meta {
 pub(super) struct Tree {
     files: Arc<dyn Files>,
     version: u8,
-    /// By path, where metadata are consolidated.
+    /// Metadata by path, where they are consolidated.
     consolidated: Option<BTreeMap<String, Arc<Meta>>>,
-    /// The state it was in.
+    /// The state of the store when it was opened.
     state: Option<State>,
 }
 
 impl Tree {
-    /// Opens the store that is in these files.
+    /// Opens the store in these files.
     ///
     /// # Errors
     /// [`Error::File`] for damaged metadata, [`Error::Io`].
@@ -41,20 +41,22 @@ impl Tree {
         Ok(Tree { files, version, consolidated, state })
     }
 
+    /// Returns the objects of the store.
     pub(super) fn files(&self) -> &Arc<dyn Files> {
         &self.files
     }
 
+    /// Returns the version of the format: 2 or 3.
     pub(super) fn version(&self) -> u8 {
         self.version
     }
 
-    /// The state it was in when it was opened.
+    /// Returns the state of the store when it was opened.
     pub(super) fn opened(&self) -> Option<State> {
         self.state
     }
 
-    /// The metadata of the group or array at a path; `None` when there is none.
+    /// Returns the metadata of the group or array at a path; `None` when there is none.
     ///
     /// # Errors
     /// [`Error::File`] for damaged metadata, [`Error::Io`].
@@ -83,7 +85,7 @@ impl Tree {
         Ok(meta.map(Arc::new))
     }
 
-    /// The names of the groups and arrays in a group, in their order.
+    /// Returns the names of the groups and arrays in a group, sorted.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -97,7 +99,7 @@ impl Tree {
         let files: &[&str] = if self.version == 3 { &["zarr.json"] } else { &[".zarray", ".zgroup"] };
         let there = |name: &String| -> Result<bool> {
             for file in files {
-                // A link that leads elsewhere counts as there; opening it is an error.
+                // A link out of the store counts as a member; opening it is an error.
                 match self.files.open(&join(&join(path, name), file)) {
                     Ok(None) => {}
                     Ok(Some(_)) | Err(Error::External { .. }) => return Ok(true),
@@ -144,7 +146,8 @@ fn v3(files: &dyn Files, path: &str, json: Json) -> Result<Meta> {
     Ok(Meta { is_array, json, attributes })
 }
 
-/// Metadata of version 3 in that of the root.
+/// Reads the consolidated metadata of version 3, which are in the metadata of the root; `None`
+/// without them.
 fn consolidated_v3(files: &dyn Files, mut root: Json) -> Result<Option<BTreeMap<String, Arc<Meta>>>> {
     let Some(Json::Map(members)) = root.take("consolidated_metadata").and_then(|mut c| c.take("metadata")) else {
         return Ok(None);
@@ -159,7 +162,7 @@ fn consolidated_v3(files: &dyn Files, mut root: Json) -> Result<Option<BTreeMap<
     Ok(Some(all))
 }
 
-/// Metadata of version 2 in one file, by their own names.
+/// Reads the consolidated metadata of version 2, which are in `.zmetadata`; `None` without it.
 fn consolidated_v2(files: &dyn Files) -> Result<Option<BTreeMap<String, Arc<Meta>>>> {
     let Some(Json::Map(members)) = read(files, ".zmetadata")? else { return Ok(None) };
     let Some(Json::Map(members)) = members.into_iter().find(|m| m.0 == "metadata").map(|m| m.1) else {

@@ -1,5 +1,5 @@
-//! A store in a zip archive, which is read in place: entries that are stored as they are in ranges of the archive, those
-//! that are deflated whole.
+//! A store in a zip archive, which is read in place. Entries stored without compression are read in
+//! ranges of the archive; deflated entries are inflated whole.
 
 use super::far::{of_far, FarRanges};
 use super::files::{is_name, join, Files, Ranges};
@@ -17,11 +17,11 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-/// First bytes of an archive with entries.
+/// The first bytes of an archive with entries.
 const SIGNATURE: [u8; 4] = *b"PK\x03\x04";
-/// Bytes of its last record without the comment, which has at most 65,535.
+/// Bytes of the last record without its comment, which has at most 65,535.
 const END: usize = 22;
-/// Bytes of the list of entries that are read.
+/// Upper bound of the bytes of the list of entries.
 const MOST_ENTRIES: u64 = 1 << 30;
 
 /// An archive.
@@ -34,7 +34,7 @@ pub(super) struct Zip {
     whence: Whence,
 }
 
-/// Where an archive is.
+/// The place of an archive.
 #[derive(Debug)]
 enum Whence {
     Here(File),
@@ -43,7 +43,7 @@ enum Whence {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// Its header in the archive.
+    /// Offset of the entry's header in the archive.
     header: u64,
     stored: u64,
     size: u64,
@@ -51,7 +51,7 @@ struct Entry {
     crc: u32,
 }
 
-/// Whether a file is an archive of a store; a damaged archive is taken for one.
+/// Returns whether a file is an archive with a store in it. A damaged archive counts as one.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -83,10 +83,11 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 impl Zip {
-    /// Opens the archive at `path`, which is absolute. A folder in which all of it lies is the store.
+    /// Opens the archive at `path`, which must be absolute. If all entries lie in one folder that
+    /// is a store, that folder becomes the root.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::File`] for a damaged list of entries.
+    /// [`Error::Io`]; [`Error::File`] for a damaged list of entries.
     pub(super) fn open(path: &Path) -> Result<Zip> {
         let io = |e: std::io::Error| Error::io(path, "open", &e);
         let file = File::open(path).map_err(io)?;
@@ -95,10 +96,10 @@ impl Zip {
         Self::of(bytes, path.into(), Whence::Here(file))
     }
 
-    /// Opens an archive far away.
+    /// Opens a remote archive.
     ///
     /// # Errors
-    /// As [`Zip::open`].
+    /// The errors of [`Zip::open`].
     pub(super) fn open_far(file: FarFile) -> Result<Zip> {
         let location = file.place().location().clone();
         let file = Arc::new(file);
@@ -122,7 +123,8 @@ impl Zip {
         Ok(zip)
     }
 
-    /// Takes the folder away that all entries lie in, if it is the store.
+    /// Removes the folder in which all entries lie from their keys, if that folder is a store and
+    /// the root is none.
     fn strip(&mut self) {
         let is_store = |entries: &BTreeMap<String, Entry>, at: &str| {
             ["zarr.json", ".zgroup", ".zmetadata"].iter().any(|name| entries.contains_key(&join(at, name)))
@@ -156,7 +158,7 @@ impl Zip {
         Ok(bytes)
     }
 
-    /// The list of entries.
+    /// Reads the list of entries.
     fn list(&self) -> Result<Vec<u8>> {
         let tail = self.len.min((END + (1 << 16)) as u64);
         let bytes = self.at(self.len - tail, tail)?;
@@ -182,7 +184,7 @@ impl Zip {
         self.entries.get(key)
     }
 
-    /// The entries in a folder, by what comes after it.
+    /// Returns the entries in a folder, with their keys relative to it.
     fn below<'a>(&'a self, key: &str) -> impl Iterator<Item = (&'a str, &'a Entry)> {
         let prefix = if key.is_empty() { String::new() } else { format!("{key}/") };
         self.entries.range(prefix.clone()..).map_while(move |(key, entry)| Some((key.strip_prefix(&prefix)?, entry)))
@@ -200,7 +202,7 @@ impl Zip {
         Ok(Some(match entry.method {
             0 if entry.size == entry.stored => Box::new(Stored { bytes: self.bytes.clone(), first, len: entry.size }),
             8 => {
-                // A deflated byte becomes at most 1,032.
+                // Deflate makes at most 1,032 bytes of one.
                 if entry.size > most || entry.size / 1040 > entry.stored {
                     return Err(wrong(&format!("says that it holds {} bytes", entry.size)));
                 }
@@ -222,7 +224,8 @@ impl Zip {
     }
 }
 
-/// Reads the first entry of a list: its name, which is left out where it is none of a store, and the bytes it takes there.
+/// Reads the first entry of a list. Returns its name (`None` for a name that no store has), the
+/// entry, and the bytes it takes in the list.
 fn entry(list: &[u8]) -> Option<(Option<String>, Entry, usize)> {
     let (name, extra, comment) = (u16_at(list, 28)?, u16_at(list, 30)?, u16_at(list, 32)?);
     let (mut stored, mut size, mut header) = (u32_at(list, 20)?, u32_at(list, 24)?, u32_at(list, 42)?);
@@ -294,7 +297,7 @@ impl Files for Zip {
     fn state(&self) -> Result<Option<State>> {
         Ok(match &self.whence {
             Whence::Here(file) => file.metadata().ok().as_ref().and_then(state_of),
-            // Each part of it comes with its state.
+            // The state in which it was opened; every part that is read later is compared with it.
             Whence::Far(file) => Some(file.state()),
         })
     }
@@ -307,7 +310,7 @@ impl Files for Zip {
     }
 }
 
-/// An entry as it is.
+/// An entry stored without compression.
 #[derive(Debug)]
 struct Stored {
     bytes: Arc<dyn Ranges>,
@@ -332,7 +335,7 @@ impl Ranges for Stored {
     }
 }
 
-/// An entry that was deflated.
+/// An entry that was deflated, inflated.
 #[derive(Debug)]
 struct Inflated(Vec<u8>);
 

@@ -39,7 +39,7 @@ impl Value for f64 {}
 /// The label of a row, in as few bytes as the largest label needs.
 pub trait Label: Bytes {
     /// Makes a label of a number that fits.
-    fn of(label: u32) -> Self;
+    fn from_code(label: u32) -> Self;
     /// Returns the label as a number.
     fn at(self) -> usize;
 }
@@ -63,7 +63,7 @@ macro_rules! label {
     ($($type:ty),*) => {$(
         impl Label for $type {
             #[inline(always)]
-            fn of(label: u32) -> Self {
+            fn from_code(label: u32) -> Self {
                 label as $type
             }
 

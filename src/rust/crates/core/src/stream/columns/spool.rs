@@ -87,7 +87,7 @@ pub(super) fn piece<T: Value, L: Label>(block: &Block, labels: Option<&[u32]>) -
         }
     };
     for i in (0..n_rows).filter(kept) {
-        let of = L::of(label(i));
+        let of = L::from_code(label(i));
         match &block.storage {
             Storage::Csr { indptr, indices, .. } => {
                 let range = indptr[i]..indptr[i + 1];
@@ -219,7 +219,7 @@ impl<T: Value, L: Label> Spool<T, L> {
         for piece in &self.pieces {
             session.monitor.check()?;
             let (ends, from): (&[u32], _) = match piece {
-                Held::Memory(piece) => (&piece.ends[band.clone()], before(&piece.ends, band.start)),
+                Held::Memory(piece) => (&piece.ends[band.clone()], end_before(&piece.ends, band.start)),
                 Held::Scratch { ends, .. } => {
                     // The end of the column before is read too, where there is one.
                     let skip = band.start.min(1);
@@ -266,7 +266,7 @@ impl<T: Value, L: Label> Spool<T, L> {
 }
 
 /// Returns the end of the column before `c`, 0 for the first.
-fn before(ends: &[u32], c: usize) -> u32 {
+fn end_before(ends: &[u32], c: usize) -> u32 {
     c.checked_sub(1).map_or(0, |c| ends[c])
 }
 

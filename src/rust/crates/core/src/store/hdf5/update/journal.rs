@@ -1,7 +1,7 @@
-//! The journal: pages that go into a file, all of them or none.
+//! The journal of a save: pages of which either all or none get into a file.
 //!
-//! A page of header, the new pages, the old content of those that replace something, and the number of each page. It
-//! counts from the moment it has its name; before that it is a file nobody looks at.
+//! It consists of a header page, the new pages, the old content of the pages that are replaced, and
+//! the page numbers. It is valid from the moment it has its name; before that, nobody reads it.
 
 use super::lock::{lock_alone, Shared};
 use super::names::{journal_of, prepared};
@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 16] = b"anndataoom save1";
-/// Disks write this much at once or not at all.
+/// Bytes that disks write at once or not at all.
 const SECTOR: usize = 512;
 /// Pages copied at a time.
 const RUN: usize = 256;
@@ -24,14 +24,14 @@ const RUN: usize = 256;
 struct Journal {
     file: File,
     path: PathBuf,
-    /// Length of the file before and after.
+    /// Length of the file before the save (`base_len`) and after it (`new_len`).
     base_len: u64,
     new_len: u64,
-    /// The page each slot holds.
+    /// The page number in each slot.
     pages: Vec<u64>,
 }
 
-/// Makes the pages of a view a journal and puts them into the file.
+/// Turns the pages of a view into a journal, and copies them into the file.
 pub(super) fn commit(view: &View, target: &Path, shared: &Shared) -> Result<()> {
     let Some((patch, pages)) = view.patch() else {
         return Err(Error::Internal("a file open for reading cannot be saved".into()));
@@ -41,7 +41,7 @@ pub(super) fn commit(view: &View, target: &Path, shared: &Shared) -> Result<()> 
     }
     let unchanged = |action: &'static str| {
         let path = target.into();
-        move |e: io::Error| Error::Io { path, action, message: format!("{e}; the file is unchanged") }
+        move |e: io::Error| Error::Io { path, action, kind: e.kind(), message: format!("{e}; the file is unchanged") }
     };
     let (base_len, new_len) = (view.base_len(), view.len().max(view.base_len()));
     let path = journal_of(target);
@@ -54,7 +54,8 @@ pub(super) fn commit(view: &View, target: &Path, shared: &Shared) -> Result<()> 
     shared.change(|keep| journal.apply(target, shared.file(), keep))
 }
 
-/// Adds to the new pages what makes them a journal, and brings all to the disk.
+/// Adds the old pages, the page numbers and the header to the new pages, and brings all to the
+/// disk.
 fn complete(view: &View, patch: &File, pages: &[u64], new_len: u64) -> io::Result<()> {
     let mut slot = pages.len() as u64;
     let mut old = vec![0; PAGE];
@@ -77,11 +78,11 @@ fn complete(view: &View, patch: &File, pages: &[u64], new_len: u64) -> io::Resul
     patch.sync_all()
 }
 
-/// Finishes the save of `target` that was interrupted, if there is one.
+/// Finishes the interrupted save of `target`, if there is one.
 ///
 /// # Errors
-/// [`Error::Io`] when the file cannot be written or stays locked; [`Error::File`] when the journal is damaged or belongs
-/// to another file.
+/// [`Error::Io`] when the file cannot be written or stays locked; [`Error::File`] when the journal
+/// is damaged or belongs to another file.
 pub(in crate::store::hdf5) fn recover(target: &Path) -> Result<()> {
     let path = journal_of(target);
     if !path.exists() {
@@ -90,6 +91,7 @@ pub(in crate::store::hdf5) fn recover(target: &Path) -> Result<()> {
     let io = |e: io::Error| Error::Io {
         path: target.into(),
         action: "finish the interrupted save of",
+        kind: e.kind(),
         message: format!("{e}; open the file once where it can be written"),
     };
     let file = OpenOptions::new().read(true).write(true).open(target).map_err(io)?;
@@ -100,6 +102,7 @@ pub(in crate::store::hdf5) fn recover(target: &Path) -> Result<()> {
         return Err(Error::Io {
             path: target.into(),
             action: "open",
+            kind: io::ErrorKind::Other,
             message: "a save of it was interrupted and cannot be finished while it is open elsewhere; close it there"
                 .into(),
         });
@@ -123,7 +126,7 @@ pub(in crate::store::hdf5) fn recover(target: &Path) -> Result<()> {
 }
 
 impl Journal {
-    /// The journal at `path`, `None` when it is not one.
+    /// Reads the journal at `path`; `None` when it is damaged.
     fn read(path: PathBuf) -> io::Result<Option<Journal>> {
         let file = File::open(&path)?;
         let length = file.metadata()?.len();
@@ -158,7 +161,7 @@ impl Journal {
         Ok(Some(Journal { file, path, base_len, new_len, pages }))
     }
 
-    /// Slots of pages that replace something, each with the slot of what it replaces.
+    /// Returns the slots of pages that replace old ones, each with the slot of the old content.
     fn replaced(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         let inside = |page: &u64| page * (PAGE as u64) < self.base_len;
         let first = self.pages.len() as u64;
@@ -169,7 +172,8 @@ impl Journal {
         self.new_len.saturating_sub(page * PAGE as u64).min(PAGE as u64) as usize
     }
 
-    /// Whether every sector it replaces is the old or the new one: then `file` is the one it was made for.
+    /// Returns whether `file` is the one the journal was made for: every sector it replaces has the
+    /// old or the new content.
     fn fits(&self, file: &File) -> io::Result<bool> {
         let length = file.metadata()?.len();
         if length < self.base_len {
@@ -193,16 +197,16 @@ impl Journal {
         Ok(true)
     }
 
-    /// Copies the pages into `file`, the new ones first, and removes the journal. `keep` is told what a page held before it
-    /// changes.
+    /// Copies the pages into `file`, those past its end first, and removes the journal. `keep` gets
+    /// the number and the old content of every page before it is replaced.
     fn apply(&self, target: &Path, file: &File, keep: &dyn Fn(u64, &[u8])) -> Result<()> {
         if let Err(e) = self.append(file) {
-            // Nothing that was there has changed: take everything back.
+            // No old page has changed yet: the file is cut to its former length.
             let message = match file.set_len(self.base_len).and_then(|()| std::fs::remove_file(&self.path)) {
                 Ok(()) => format!("{e}; the file is unchanged"),
                 Err(_) => format!("{e}; the save is finished when the file is opened next"),
             };
-            return Err(Error::Io { path: target.into(), action: "save into", message });
+            return Err(Error::Io { path: target.into(), action: "save into", kind: e.kind(), message });
         }
         let replace = || -> io::Result<()> {
             let (mut new, mut old) = (vec![0; PAGE], vec![0; PAGE]);
@@ -218,9 +222,11 @@ impl Journal {
         replace().map_err(|e| Error::Io {
             path: target.into(),
             action: "save into",
+            kind: e.kind(),
             message: format!("{e}; the save is finished when the file is opened next"),
         })?;
-        // From here on the file is whole; a journal that stays behind is copied once more.
+        // From here on the file is complete. If the journal cannot be removed, it is copied once
+        // more.
         let _ = std::fs::remove_file(&self.path);
         sync_directory(target);
         Ok(())
@@ -268,7 +274,7 @@ mod tests {
         }
     }
 
-    /// A file, what a save shall make of it, and the complete journal of that save beside it.
+    /// Makes a file, the content that a save shall give it, and the complete journal of that save.
     fn interrupted(name: &str) -> (Dir, PathBuf, Vec<u8>, Vec<u8>) {
         let dir = std::env::temp_dir().join(format!("anndataoom-journal-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
@@ -288,12 +294,12 @@ mod tests {
         (Dir(dir), path, old, new)
     }
 
-    /// Wherever the copying stopped, the next one to open the file ends it.
+    /// Checks that the next process to open the file finishes the copying, wherever it stopped.
     #[test]
     fn recovery_from_every_moment() {
         let (_dir, path, old, new) = interrupted("moment");
         let kept = std::fs::read(journal_of(&path)).unwrap();
-        // Copied up to here, a sector at a time; the file has its new length first, or not.
+        // Copied up to here, one sector at a time; the file has its new length first, or not.
         for reached in (0..new.len()).step_by(1536).chain([new.len()]) {
             let mut state = old.clone();
             if reached > 0 {

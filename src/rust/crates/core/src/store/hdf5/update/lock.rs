@@ -1,4 +1,5 @@
-//! Who has a file open for saving: once in a process, locked against others as HDF5 does it.
+//! Files open for saving: each is opened once in a process, and locked against others as HDF5 does
+//! it.
 
 use super::view::View;
 use crate::error::{Error, Result};
@@ -7,8 +8,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-/// A file open for saving, shared by everything in this process that has it open so. It is locked as a reader locks it,
-/// so that others may read; while something is saved it is locked as a writer does.
+/// A file open for saving, shared by all in this process that have it open for saving. It has a
+/// reader's lock, so that others may read, and a writer's lock during a save.
 pub(in crate::store::hdf5) struct Shared {
     file: File,
     identity: Identity,
@@ -18,6 +19,7 @@ pub(in crate::store::hdf5) struct Shared {
 /// The identity of a file: equal for two names of one file.
 type Identity = (u64, u64);
 
+/// The parts of a shared file that saves change.
 pub(super) struct State {
     /// Saves so far.
     generation: u64,
@@ -35,7 +37,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    /// The file at `path`, of which `file` is a handle to read and write.
+    /// Returns the shared file at `path`; `file` is a handle to read and write it.
     pub(super) fn of(path: &Path, file: File) -> Result<Arc<Shared>> {
         let io = |e: std::io::Error| Error::io(path, "open for saving", &e);
         let identity = identity(&file).map_err(io)?;
@@ -48,6 +50,7 @@ impl Shared {
             return Err(Error::Io {
                 path: path.into(),
                 action: "open for saving",
+                kind: std::io::ErrorKind::Other,
                 message: "another process is writing to it; close it there".into(),
             });
         }
@@ -58,15 +61,17 @@ impl Shared {
         Ok(shared)
     }
 
+    /// Returns the handle to read and write.
     pub(super) fn file(&self) -> &File {
         &self.file
     }
 
+    /// Returns the number of saves so far.
     pub(super) fn generation(&self) -> u64 {
         lock(&self.state).generation
     }
 
-    /// The file as it is now, and after how many saves.
+    /// Returns a view of the file as it is now, and the number of saves before it.
     pub(super) fn view(&self, path: &Path) -> Result<(Arc<View>, u64)> {
         let mut state = lock(&self.state);
         let view = self.file.try_clone().and_then(View::readable).map_err(|e| Error::io(path, "open", &e))?;
@@ -76,7 +81,8 @@ impl Shared {
         Ok((view, state.generation))
     }
 
-    /// Changes the file: `work` is given what has to be told of every page before it changes.
+    /// Changes the file by `work`, whose argument must be called for every page before it changes,
+    /// with its number and old content.
     pub(super) fn change<T>(&self, work: impl FnOnce(&dyn Fn(u64, &[u8])) -> Result<T>) -> Result<T> {
         let mut state = lock(&self.state);
         let views: Vec<Arc<View>> = state.views.iter().filter_map(Weak::upgrade).collect();
@@ -88,6 +94,8 @@ impl Shared {
         done
     }
 
+    /// Checks that the file at `path` is still this one, as the last save in this process left it.
+    ///
     /// # Errors
     /// [`Error::State`] when the file at `path` is another by now, or another process wrote to it.
     pub(super) fn check_unchanged(&self, path: &Path) -> Result<()> {
@@ -118,11 +126,12 @@ fn identity(file: &File) -> std::io::Result<Identity> {
 #[cfg(windows)]
 fn identity(file: &File) -> std::io::Result<Identity> {
     use std::os::windows::fs::MetadataExt;
-    // The nearest thing stable Rust has: when it was made.
+    // The nearest to an identity in stable Rust: the time of creation.
     Ok((0, file.metadata()?.creation_time()))
 }
 
-/// Tries to lock for writing or reading, as HDF5 does; a file system without locks counts as locked.
+/// Tries to lock for writing or reading, as HDF5 does. Returns `false` when another handle has the
+/// lock. A file system without locks counts as locked.
 fn try_lock(file: &File, exclusive: bool) -> std::io::Result<bool> {
     if std::env::var("HDF5_USE_FILE_LOCKING").is_ok_and(|v| v == "FALSE" || v == "0") {
         return Ok(true);
@@ -135,19 +144,23 @@ fn try_lock(file: &File, exclusive: bool) -> std::io::Result<bool> {
     }
 }
 
-/// Locks a file as a reader does, as long as it is open; whether it could be had.
+/// Locks a file as a reader does, until it is closed; returns whether that was possible.
 pub(in crate::store::hdf5) fn lock_to_read(file: &File) -> std::io::Result<bool> {
     try_lock(file, false)
 }
 
-/// The right to change a file; given back on drop.
+/// The right to change a file, released on drop.
 pub(super) struct Exclusive(Arc<Shared>);
 
 impl Exclusive {
+    /// Locks the file as a writer does, for a save.
+    ///
     /// # Errors
     /// [`Error::Io`] when anybody else has the file open.
     pub(super) fn take(shared: &Arc<Shared>, path: &Path) -> Result<Exclusive> {
-        let refused = |message: &str| Error::Io { path: path.into(), action: "save into", message: message.to_owned() };
+        let kind = std::io::ErrorKind::Other;
+        let refused =
+            |message: &str| Error::Io { path: path.into(), action: "save into", kind, message: message.into() };
         {
             let mut state = lock(&shared.state);
             if state.saving {
@@ -168,13 +181,14 @@ impl Exclusive {
 
 impl Drop for Exclusive {
     fn drop(&mut self) {
-        // Back to a reader's lock; it was lost when the writer's could not be had.
+        // Back to a reader's lock, which was lost when the writer's lock could not be had.
         let _ = try_lock(&self.0.file, false);
         lock(&self.0.state).saving = false;
     }
 }
 
-/// Locks a file nobody has open for writing, waiting for it while `wait` says so; whether it could be had.
+/// Locks a file for writing, if nobody has it open. Waits up to 10 s while `wait` returns `true`;
+/// returns whether the lock was taken.
 pub(super) fn lock_alone(file: &File, path: &Path, wait: impl Fn() -> bool) -> Result<bool> {
     let start = Instant::now();
     loop {

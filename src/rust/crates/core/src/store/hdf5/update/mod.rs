@@ -1,13 +1,17 @@
-//! Saving into a file that stays: what is new is prepared beside it and put in as a whole.
+//! Saves into an existing file: the new content is prepared beside it and put in as a whole.
 //!
-//! HDF5 cannot change a file safely: killed between two of its writes, it leaves groups that point nowhere. So HDF5 never
-//! writes to the file here. It works on a [`View`](view::View), a driver that reads the file and keeps every page written
-//! in a second file beside it. When HDF5 is done and closed, that second file, completed and synced, becomes the
-//! [journal](journal); its pages are then copied into the file, and the journal goes. Killed before the journal is
-//! complete, the file is what it was; killed after, the next one to open the file copies the pages again.
+//! HDF5 cannot change a file safely: if it is killed between two writes, groups point nowhere. So
+//! HDF5 never writes to the file itself. It works on a [`View`](view::View), which reads the file
+//! and keeps every written page in a second file beside it. When HDF5 has closed the view, the
+//! second file is completed, synced and becomes the [journal](journal). Its pages are then copied
+//! into the file, and the journal is removed. If the process is killed before the journal is
+//! complete, the file is unchanged; if later, the next process that opens the file copies the pages
+//! again.
 //!
-//! Space of replaced elements is not used again, so whoever has the old file open (and every matrix does) goes on
-//! reading the old values: the few pages that do change are kept for them in memory.
+//! Old elements are removed after all new ones are written, and HDF5 forgets their space when it
+//! closes the file. So that space is not used again, and whoever has the old file open (as every
+//! matrix does) goes on reading the old values. The few pages that do change are kept for such
+//! readers in memory.
 
 mod journal;
 mod lock;
@@ -31,22 +35,23 @@ use open::open_view;
 use std::sync::Arc;
 use view::View;
 
-/// A save under way: HDF5 writes through `writer`, nothing of it is in the file before it is committed.
+/// A save under way. HDF5 writes through `writer`; nothing of it is in the file before it is
+/// committed.
 pub(super) struct Update {
     shared: Arc<Shared>,
     view: Arc<View>,
     family: Arc<Family>,
     writer: Hdf5Writer,
-    /// Nobody else saves or opens meanwhile; released on drop.
+    /// Nobody else saves or opens the file meanwhile; released on drop.
     _exclusive: lock::Exclusive,
 }
 
 impl Update {
-    /// Starts saving into a file.
+    /// Begins to save into a file.
     ///
     /// # Errors
-    /// [`Error::State`] when it was opened read-only, or the file was saved or changed since it was opened;
-    /// [`Error::Io`] when others have the file open.
+    /// [`Error::State`] when it was opened read-only, or the file was saved or changed since it was
+    /// opened; [`Error::Io`] when another process or thread has the file open.
     pub(super) fn begin(file: &Hdf5File) -> Result<Update> {
         let path = file.path();
         let Some(open) = file.update() else {
@@ -94,7 +99,7 @@ impl Change for Update {
             return Err(Error::Internal("something of the file is still open for writing".into()));
         }
         journal::commit(&self.view, &path, &self.shared)?;
-        // A family of its own, whose head is the new store.
+        // A new family, whose head is the new store.
         let family = Family::new(&path, self.family.policy());
         let (hdf5, open) = open_view(&path, &self.shared, &family)?;
         let file = Arc::new(Hdf5File::of_update(&path, hdf5, open, &family));

@@ -1,4 +1,4 @@
-//! A file open for reading, with saving into it allowed.
+//! A file open for reading and for saving into it.
 
 use super::lock::Shared;
 use super::view::View;
@@ -10,18 +10,19 @@ use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The state of a file open for saving besides its HDF5 handle.
+/// The state of a file open for saving, besides its HDF5 handle.
 pub(in super::super) struct Open {
     view: Arc<View>,
     pub(super) shared: Arc<Shared>,
-    /// Saves into the file when it was opened.
+    /// Number of saves into the file before it was opened.
     pub(super) generation: u64,
 }
 
-/// Opens an existing file for reading, with saving into it allowed.
+/// Opens an existing file for reading and for saving into it.
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be written or another process is writing to it; those of reading it.
+/// [`Error::Io`] when it cannot be written or another process is writing to it; the errors of
+/// reading it.
 pub(in super::super) fn open(path: &Path, family: &Arc<Family>) -> Result<(hdf5::File, Open)> {
     let file =
         OpenOptions::new().read(true).write(true).open(path).map_err(|e| Error::io(path, "open for saving", &e))?;
@@ -29,6 +30,7 @@ pub(in super::super) fn open(path: &Path, family: &Arc<Family>) -> Result<(hdf5:
     open_view(path, &shared, family)
 }
 
+/// Opens the present state of a file that is shared already.
 pub(super) fn open_view(path: &Path, shared: &Arc<Shared>, family: &Arc<Family>) -> Result<(hdf5::File, Open)> {
     let (view, generation) = shared.view(path)?;
     let bytes: Arc<dyn Bytes> = view.clone();
@@ -37,12 +39,13 @@ pub(super) fn open_view(path: &Path, shared: &Arc<Shared>, family: &Arc<Family>)
 }
 
 impl Open {
-    /// The file's bytes, with all that was saved.
+    /// Returns the bytes of the file in the state in which it was opened.
     pub(in super::super) fn bytes(&self) -> Arc<dyn Bytes> {
         self.view.clone()
     }
 
-    /// A plain handle on the file; bytes of datasets are where HDF5 says they are, whatever was saved since.
+    /// Returns a plain handle on the file. The bytes of datasets stay where HDF5 reports them,
+    /// whatever is saved later.
     pub(in super::super) fn raw(&self) -> std::io::Result<File> {
         self.view.base().try_clone()
     }

@@ -1,0 +1,97 @@
+//! Matrices over cells as the verbs of this room take them: owned, or borrowed from the caller.
+
+use crate::element::{Data, Number, Sparse, SparseFormat, Value};
+use crate::error::{Error, Result};
+use crate::memory;
+use crate::with_data;
+use sprs::{CsMatBase, CsMatI, CsMatViewI};
+use std::borrow::Cow;
+use std::ops::Deref;
+
+/// A compressed matrix over cells: a `CsMatI<f32, u32, usize>`, a view of one, or [`SharedLinks`].
+pub trait Links {
+    /// Borrows the matrix.
+    fn borrowed(&self) -> CsMatViewI<'_, f32, u32, usize>;
+}
+
+impl<P, I, D> Links for CsMatBase<f32, u32, P, I, D, usize>
+where
+    P: Deref<Target = [usize]>,
+    I: Deref<Target = [u32]>,
+    D: Deref<Target = [f32]>,
+{
+    fn borrowed(&self) -> CsMatViewI<'_, f32, u32, usize> {
+        self.view()
+    }
+}
+
+impl<L: Links> Links for &L {
+    fn borrowed(&self) -> CsMatViewI<'_, f32, u32, usize> {
+        (**self).borrowed()
+    }
+}
+
+/// A matrix over cells, each part of it owned or borrowed.
+pub type SharedLinks<'a> = CsMatBase<f32, u32, Cow<'a, [usize]>, Cow<'a, [u32]>, Cow<'a, [f32]>, usize>;
+
+/// Makes a square CSR matrix of borrowed `indices` and `data`. Returns `None` where the columns of a row
+/// do not ascend, or the parts contradict each other.
+pub fn shared_links<'a>(indptr: Vec<usize>, indices: &'a [u32], data: &'a [f32]) -> Option<SharedLinks<'a>> {
+    let n = indptr.len().checked_sub(1)?;
+    // Every index is checked.
+    CsMatBase::try_new((n, n), Cow::Owned(indptr), Cow::Borrowed(indices), Cow::Borrowed(data)).ok()
+}
+
+/// A matrix of this room (CSR) as an element.
+pub fn from_sprs<T>(m: CsMatI<T, u32, usize>) -> Sparse
+where
+    Vec<T>: Into<Data>,
+{
+    let shape = m.shape();
+    let format = if m.is_csr() { SparseFormat::Csr } else { SparseFormat::Csc };
+    let (indptr, indices, data) = m.into_raw_storage();
+    Sparse { format, shape, indptr: indptr.into_iter().map(|p| p as u64).collect(), indices, data: data.into() }
+}
+
+/// A square element, such as `obsp["connectivities"]`, as a CSR matrix of this room.
+///
+/// # Errors
+/// [`Error::Shape`] for a value that is no sparse matrix or contradicts itself.
+pub fn to_sprs(value: Value) -> Result<CsMatI<f32, u32, usize>> {
+    let s = match value {
+        Value::Sparse(s) => s,
+        other => return Err(Error::shape("connectivities", "a sparse matrix", other.encoding())),
+    };
+    // Turned, the indices of each row ascend whatever the file held.
+    let csr = match s.format {
+        SparseFormat::Csr if ascends(&s) => s,
+        SparseFormat::Csr => s.to_format(SparseFormat::Csc)?.to_format(SparseFormat::Csr)?,
+        SparseFormat::Csc => s.to_format(SparseFormat::Csr)?,
+    };
+    let indptr: Vec<usize> = csr.indptr.into_iter().map(|p| p as usize).collect();
+    let data = match csr.data {
+        Data::F32(v) => v,
+        other => with_data!(&other, v => memory::collected(v.iter().map(|x| x.to_f64() as f32), "weights of a graph")?),
+    };
+    CsMatI::try_new(csr.shape, indptr, csr.indices, data)
+        .map_err(|(.., e)| Error::shape("connectivities", "each column once in a row", e))
+}
+
+/// Converts an element as [`to_sprs`] does, to the type that also borrows.
+///
+/// # Errors
+/// As [`to_sprs`].
+pub(crate) fn owned_links<'a>(value: Value) -> Result<SharedLinks<'a>> {
+    let m = to_sprs(value)?;
+    let (shape, (indptr, indices, data)) = (m.shape(), m.into_raw_storage());
+    CsMatBase::try_new(shape, Cow::Owned(indptr), Cow::Owned(indices), Cow::Owned(data))
+        .map_err(|(.., e)| Error::shape("connectivities", "each column once in a row", e))
+}
+
+/// Whether the indices of every compressed row ascend; `false` too for offsets that contradict the indices.
+fn ascends(s: &Sparse) -> bool {
+    s.indptr.windows(2).all(|w| {
+        let row = s.indices.get(w[0] as usize..w[1] as usize);
+        row.is_some_and(|row| row.windows(2).all(|pair| pair[0] < pair[1]))
+    })
+}

@@ -1,0 +1,77 @@
+//! Collections that annbatch writes: a Zarr store, or a folder of h5ad files, whose parts `dataset_0`, `dataset_1`, ... are each an
+//! AnnData with the same genes.
+
+use super::layout::listing;
+use crate::error::{Error, Result};
+use crate::store::{is_zarr, External, Store};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The `encoding-type` of a store with parts.
+const ENCODING: &str = "annbatch-preshuffled";
+
+/// Returns the names of the parts of a collection, folders or files in it, in the order of their numbers; none where the path
+/// is no collection.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::File`] for a collection without parts, and for one in an archive, whose parts have no paths.
+pub fn collection(path: impl AsRef<Path>) -> Result<Vec<String>> {
+    let path = path.as_ref();
+    let refuse = |message: String| Err(Error::File { path: path.into(), message });
+    let zarr = is_zarr(path)?;
+    if zarr && !says_so(&Store::open_as(path, false, External::Refuse)?)? || !zarr && !path.is_dir() {
+        return Ok(Vec::new());
+    }
+    if !path.is_dir() {
+        return refuse("is an archive of a collection of several objects: unpack it and give the folder".to_owned());
+    }
+    let (files, folders) = listing(path)?;
+    let (names, end) = if zarr { (folders, "") } else { (files, ".h5ad") };
+    let mut parts = Vec::new();
+    parts.extend(names.into_iter().filter_map(|name| Some((number(name.strip_suffix(end)?)?, name))));
+    if zarr && parts.is_empty() {
+        return refuse(format!("is a collection ({ENCODING}) without parts: expected dataset_0, dataset_1, ..."));
+    }
+    parts.sort_unstable();
+    Ok(parts.into_iter().map(|(_, name)| name).collect())
+}
+
+/// Whether a store says that it is one.
+pub(super) fn says_so(store: &Arc<Store>) -> Result<bool> {
+    Ok(store.attribute("", "encoding-type")?.as_ref().and_then(|a| a.text()) == Some(ENCODING))
+}
+
+/// The number in `dataset_N`.
+fn number(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("dataset_")?;
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_in_the_order_of_their_numbers() {
+        let folder = std::env::temp_dir().join(format!("anndataoom-collection-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for name in ["dataset_10.h5ad", "dataset_2.h5ad", "dataset_x.h5ad", "other.h5ad", "dataset_.h5ad"] {
+            std::fs::write(folder.join(name), b"").unwrap();
+        }
+        assert_eq!(collection(&folder).unwrap(), ["dataset_2.h5ad", "dataset_10.h5ad"]);
+        let zarr = folder.join("c.zarr");
+        for part in ["dataset_1", "dataset_0", "rest"] {
+            std::fs::create_dir_all(zarr.join(part)).unwrap();
+        }
+        let metadata = |encoding: &str| {
+            let text =
+                format!(r#"{{"attributes":{{"encoding-type":"{encoding}"}},"zarr_format":3,"node_type":"group"}}"#);
+            std::fs::write(zarr.join("zarr.json"), text).unwrap();
+        };
+        metadata("annbatch-preshuffled");
+        assert_eq!(collection(&zarr).unwrap(), ["dataset_0", "dataset_1"]);
+        metadata("anndata");
+        assert!(collection(&zarr).unwrap().is_empty());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

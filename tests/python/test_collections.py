@@ -1,0 +1,67 @@
+"""Collections of annbatch: a Zarr store, or a folder of h5ad files, whose parts are one object."""
+
+import json
+
+import anndata as ad
+import numpy as np
+import pytest
+from conftest import dense, rich
+
+import anndataoom as oom
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture
+def parts():
+    """Three objects with the same genes; that of 10 comes last by its number, second by its name."""
+    whole = rich()
+    whole.raw = None
+    ends = np.linspace(0, whole.n_obs, 4).astype(int)
+    return {number: whole[a:b].copy() for number, a, b in zip((0, 2, 10), ends[:-1], ends[1:])}
+
+
+def store(parts, folder):
+    pytest.importorskip("zarr", minversion="3")
+    folder.mkdir()
+    attributes = {"encoding-type": "annbatch-preshuffled", "encoding-version": "0.1.0"}
+    (folder / "zarr.json").write_text(json.dumps({"attributes": attributes, "zarr_format": 3, "node_type": "group"}))
+    for number, part in parts.items():
+        part.write_zarr(folder / f"dataset_{number}")
+    return folder
+
+
+def files(parts, folder):
+    folder.mkdir()
+    for number, part in parts.items():
+        part.write_h5ad(folder / f"dataset_{number}.h5ad")
+    (folder / "notes.txt").write_text("not a part")
+    return folder
+
+
+@pytest.mark.parametrize("make", [store, files])
+def test_parts_are_one_object(parts, tmp_path, make):
+    folder = make(parts, tmp_path / "all")
+    whole = oom.read(folder)
+    assert isinstance(whole, oom.AnnDataSet)
+    assert list(whole.adatas) == ["dataset_0", "dataset_2", "dataset_10"]
+    expected = ad.concat(list(parts.values()))
+    assert list(whole.obs_names) == list(expected.obs_names) and list(whole.obs) == list(expected.obs)
+    assert list(whole.var_names) == list(expected.var_names)
+    np.testing.assert_array_equal(dense(whole.X), dense(expected.X))
+    named = oom.AnnDataSet(folder, add_key="part")
+    assert list(named.obs["part"].unique()) == ["dataset_0", "dataset_2", "dataset_10"]
+    within = oom.AnnDataSet([("one", folder), ("two", next(iter(parts.values())))], index_unique="-")
+    assert list(within.adatas) == ["one_dataset_0", "one_dataset_2", "one_dataset_10", "two"]
+
+
+def test_collections_that_cannot_be_read(parts, tmp_path):
+    folder = store({}, tmp_path / "empty.zarr")
+    with pytest.raises(OSError, match=r"empty.zarr.*without parts: expected dataset_0, dataset_1"):
+        oom.read(folder)
+    folder = files(parts, tmp_path / "files")
+    with pytest.raises(ValueError, match=r"backed: .*files' is a collection of several objects"):
+        oom.read(folder, backed="r+")
+    (folder / "dataset_2.h5ad").write_bytes(b"nothing of the kind")
+    with pytest.raises(OSError, match=r"dataset_2.h5ad"):
+        oom.read(folder)

@@ -1,0 +1,64 @@
+"""The docstrings of public functions: parameters, what comes back, errors, and an example that runs."""
+
+import doctest
+import inspect
+import re
+import shutil
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import EXAMPLE, ROOT
+
+import anndataoom as oom
+
+
+def public():
+    """Every public function by name. Those of version 0.1.8 say which verb they call, and no more."""
+    found = {}
+    for prefix, module in (("", oom), ("pp.", oom.pp), ("tl.", oom.tl), ("get.", oom.get)):
+        for name in module.__all__:
+            function = getattr(module, name)
+            if inspect.isfunction(function) and not name.startswith(("chunked_", "materialise_")):
+                found[prefix + name] = function
+    methods = {n: f for n, f in vars(oom.AnnDataOOM).items() if inspect.isfunction(f) and not n.startswith("_")}
+    return found | {f"AnnDataOOM.{name}": f for name, f in methods.items()}
+
+
+PUBLIC = public()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The working directory of the examples, with the files they name."""
+    shutil.copy(EXAMPLE, tmp_path)
+    for file in ("loom/small.loom", "seurat/small.h5Seurat"):
+        shutil.copy(ROOT / "tests" / "golden" / file, tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_everything_is_said(name):
+    function = PUBLIC[name]
+    parts = re.split(r"^(Parameters|Returns|Raises|Examples)\n-+\n", inspect.getdoc(function), flags=re.M)
+    sections = dict(zip(parts[1::2], parts[2::2]))
+    assert parts[0].strip()[0].isupper() or parts[0].startswith("`")
+    parameters = [p for p in inspect.signature(function).parameters if p != "self"]
+    titles = re.findall(r"^(\S.*)$", sections.get("Parameters", ""), re.M)
+    said = [word.strip().split(" ")[0].lstrip("*") for title in titles for word in title.split(",")]
+    assert sorted(said) == sorted(parameters)
+    for section in ("Returns", "Raises", "Examples"):
+        assert sections.get(section, "").strip(), section
+    assert ">>>" in sections["Examples"]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_examples(name, folder):
+    known = {"oom": oom, "np": np, "pd": pd, "adata": oom.read("pbmc_like.h5ad")}
+    example = doctest.DocTestParser().get_doctest(inspect.getdoc(PUBLIC[name]), known, name, None, 0)
+    said = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=said.append)
+    assert not said, "".join(said)
