@@ -47,6 +47,12 @@ impl Monitor {
         WORKING.with_borrow(Clone::clone)
     }
 
+    /// Returns whether [`Monitor::cancel`] was called.
+    #[cfg(feature = "remote")]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
     /// # Errors
     /// [`Error::Cancelled`] once [`Monitor::cancel`] was called; [`Error::OutOfMemory`] while
     /// memory is short.
