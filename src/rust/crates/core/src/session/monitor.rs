@@ -43,6 +43,7 @@ impl Monitor {
     }
 
     /// The monitor of the call that this thread works for, where it works for one.
+    #[cfg(feature = "remote")]
     pub(crate) fn of_thread() -> Option<Arc<Monitor>> {
         WORKING.with_borrow(Clone::clone)
     }
