@@ -1,4 +1,4 @@
-//! The verbs `leiden` and `louvain`: what to cluster, and the result under scanpy's names.
+//! The verbs `leiden` and `louvain`: the cells to cluster, and the result under scanpy's names.
 
 use super::groups::subgraph;
 use super::leiden::{leiden, louvain, LeidenParams, Objective, Partition};
@@ -16,7 +16,7 @@ use std::str::FromStr;
 /// The name of the groups in errors.
 const GROUPS: &str = "groups of the cells";
 
-/// How clusters are found.
+/// The algorithm that finds clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Algorithm {
     /// [`leiden()`].
@@ -56,21 +56,22 @@ impl fmt::Display for Objective {
     }
 }
 
-/// Only the cells of some groups of an earlier clustering are clustered again (scanpy's `restrict_to`).
+/// A restriction to the cells of some groups of an earlier clustering, which are clustered again
+/// (scanpy's `restrict_to`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Restriction {
     /// Name of the earlier clustering, for messages.
     pub key: String,
-    /// Its group of each cell; -1 is missing.
+    /// The group of each cell in the earlier clustering; -1 where it is missing.
     pub codes: Vec<i32>,
-    /// Names of its groups.
+    /// Names of the groups of the earlier clustering.
     pub categories: Vec<String>,
     /// Names of the groups to cluster again.
     pub chosen: Vec<String>,
 }
 
 impl Restriction {
-    /// Whether each cell is clustered again.
+    /// Returns whether each cell is clustered again.
     fn keep(&self) -> Result<Vec<bool>> {
         if let Some(name) = self.chosen.iter().find(|name| !self.categories.contains(name)) {
             let expected = format!("categories of {}: {}", self.key, self.categories.join(", "));
@@ -84,7 +85,8 @@ impl Restriction {
         memory::collected(self.codes.iter().map(of), GROUPS)
     }
 
-    /// The earlier groups with the new clusters in the place of those chosen, named "A-B,0", "A-B,1", ...
+    /// Returns the earlier groups, with the chosen ones replaced by the new clusters, which are
+    /// named "A-B,0", "A-B,1", ...
     fn relabel(&self, keep: &[bool], found: &Partition) -> Result<Categorical> {
         let prefix = self.chosen.join("-");
         let n_old = self.categories.len();
@@ -115,16 +117,18 @@ impl Restriction {
 pub struct Clustering {
     /// The algorithm.
     pub algorithm: Algorithm,
-    /// Its parameters.
+    /// The parameters of the algorithm.
     pub params: LeidenParams,
     /// Whether weights count; otherwise every stored entry is an edge of weight 1.
     pub use_weights: bool,
-    /// Which cells, where not all.
+    /// The cells to cluster; all where `None`.
     pub restriction: Option<Restriction>,
-    /// Name of the column of obs and the element of uns; `None` is the algorithm's, which gets "_R" where restricted.
+    /// Name of the column of obs and the element of uns. `None` is the name of the algorithm, with
+    /// "_R" added under a restriction.
     pub key_added: Option<String>,
 }
 
+/// Clusters a graph by the algorithm of `job`.
 fn partition(graph: impl Links + Send + Sync, job: &Clustering, session: &Session) -> Result<Partition> {
     match job.algorithm {
         Algorithm::Leiden => leiden(graph, &job.params, session),
@@ -132,6 +136,7 @@ fn partition(graph: impl Links + Send + Sync, job: &Clustering, session: &Sessio
     }
 }
 
+/// Copies a graph, so that its weights can be changed.
 fn copied(graph: &impl Links) -> Result<CsMatI<f32, u32, usize>> {
     let graph = graph.borrowed();
     if !graph.is_csr() {
@@ -142,8 +147,8 @@ fn copied(graph: &impl Links) -> Result<CsMatI<f32, u32, usize>> {
     Ok(CsMatI::new(shape, indptr, indices, memory::copied(data, GROUPS)?))
 }
 
-/// A categorical obs column of the clusters "0", "1", ... from the largest, and their parameters and quality in uns:
-/// `scanpy.tl.leiden` or `scanpy.tl.louvain`.
+/// Clusters the cells. Returns a categorical obs column of the clusters "0", "1", ... from the
+/// largest, and their parameters and quality for uns, as `scanpy.tl.leiden` or `scanpy.tl.louvain`.
 ///
 /// # Errors
 /// Errors of [`leiden()`]; [`Error::Parameter`] for a restriction to groups that do not exist.

@@ -1,4 +1,5 @@
-//! Diffusion maps (Coifman & Lafon 2006; Haghverdi et al. 2016) of a connectivity graph, and the pseudotime along them.
+//! Diffusion maps (Coifman & Lafon 2006; Haghverdi et al. 2016) of a connectivity graph, and the
+//! pseudotime along them.
 
 use super::links::Links;
 use super::spectral::{connected, leading};
@@ -8,13 +9,13 @@ use crate::memory;
 use crate::session::Session;
 use ndarray::{Array2, ArrayView2};
 
-/// Components of a diffusion map.
+/// A diffusion map: eigenvectors and eigenvalues.
 #[derive(Debug, Clone)]
 pub struct DiffusionMap {
-    /// n_obs x n_comps eigenvectors of the symmetric transition matrix, each of norm 1, the entry of largest magnitude
-    /// positive. The first is the stationary state, of eigenvalue 1.
+    /// n_obs x n_comps eigenvectors of the symmetric transition matrix, each of norm 1, the entry
+    /// of largest magnitude positive. The first is the stationary state, of eigenvalue 1.
     pub components: Array2<f32>,
-    /// Their eigenvalues, from the largest.
+    /// The eigenvalue of each component, descending.
     pub eigenvalues: Vec<f32>,
     /// Largest residual `|T x - lambda x|` of an eigenpair.
     pub residual: f64,
@@ -22,19 +23,22 @@ pub struct DiffusionMap {
     pub notes: Vec<String>,
 }
 
-/// A residual below this is converged: single precision is what comes out.
+/// The residual below which an eigenpair is converged: the result has single precision.
 const TOLERANCE: f64 = 1e-7;
 /// Products with the matrix after which the present approximation is returned, with a note.
 const MAX_PRODUCTS: usize = 4000;
 
-/// The first `n_comps` (at least 3) components of the diffusion map of `connectivities` (n_obs x n_obs, symmetric CSR).
+/// Computes the first `n_comps` (at least 3) components of the diffusion map of `connectivities`
+/// (n_obs x n_obs, symmetric CSR).
 ///
-/// Equals `scanpy.tl.diffmap`: with W the connectivities, q their row sums, K = W_ij / (q_i q_j) and z the row sums of
-/// K, the eigenpairs of T = K_ij / sqrt(z_i z_j) with the largest eigenvalues.
+/// Equals `scanpy.tl.diffmap`: with W the connectivities, q their row sums, K = W_ij / (q_i q_j)
+/// and z the row sums of K, the eigenpairs of T = K_ij / sqrt(z_i z_j) with the largest
+/// eigenvalues.
 ///
 /// # Errors
-/// [`Error::Parameter`] for `n_comps` below 3 and an asymmetric graph, [`Error::Shape`] for a graph that is not square,
-/// [`Error::Values`] for negative or non-finite weights or a cell without neighbours, [`Error::Cancelled`].
+/// [`Error::Parameter`] for `n_comps` below 3 and an asymmetric graph, [`Error::Shape`] for a graph
+/// that is not square, [`Error::Values`] for negative or non-finite weights or a cell without
+/// neighbours, [`Error::Cancelled`].
 pub fn diffmap(connectivities: &impl Links, n_comps: usize, seed: u64, session: &Session) -> Result<DiffusionMap> {
     if n_comps <= 2 {
         return Err(Error::parameter("n_comps", "a number above 2", n_comps));
@@ -47,7 +51,7 @@ pub fn diffmap(connectivities: &impl Links, n_comps: usize, seed: u64, session: 
         if n_comps < 2 {
             return Err(Error::shape("connectivities", "at least 3 cells", n));
         }
-        // Weights of the graph, its eigenvectors and the components.
+        // The weights of the graph, its eigenvectors and the components.
         let bytes = graph.data.len().saturating_mul(4).saturating_add(n.saturating_mul(n_comps).saturating_mul(12));
         let _held = session.hold(format!("diffmap of {n} cells in {n_comps} components"), bytes)?;
         let weights = density_normalised(graph)?;
@@ -64,7 +68,7 @@ pub fn diffmap(connectivities: &impl Links, n_comps: usize, seed: u64, session: 
         };
         column(0, &|i| root[i] / length);
         (1..n_comps).for_each(|c| column(c, &|i| found.vectors[i * (n_comps - 1) + c - 1]));
-        // The memory of its patch, asked for here as making it gives no error.
+        // The memory of its patch is probed here, because making the patch returns no error.
         memory::probe(4 * components.len())?;
         let mut notes = Vec::new();
         if !found.converged {
@@ -78,11 +82,13 @@ pub fn diffmap(connectivities: &impl Links, n_comps: usize, seed: u64, session: 
 /// The name of a diffusion map in errors.
 const MAP: &str = "diffmap: n_comps components of every cell";
 
+/// Returns the sum of the weights of a vertex.
 fn strength(graph: Graph, vertex: usize) -> f64 {
     graph.row(vertex).1.iter().map(|&w| f64::from(w)).sum()
 }
 
-/// W_ij / (q_i q_j) at the places of W, scaled by the mean of q (which changes no transition).
+/// Returns W_ij / (q_i q_j) for every entry of W, scaled by the square of the mean of q, which
+/// changes no transition.
 fn density_normalised(graph: Graph) -> Result<Vec<f32>> {
     let density: Vec<f64> = memory::collected((0..graph.n_vertices()).map(|i| strength(graph, i)), MAP)?;
     if let Some(row) = density.iter().position(|&q| q <= 0.0) {
@@ -105,18 +111,19 @@ fn density_normalised(graph: Graph) -> Result<Vec<f32>> {
     Ok(weights)
 }
 
-/// Eigenvalues from here on count as 1 in f32: `scanpy.tl.dpt`.
+/// The eigenvalue from which on eigenvalues count as 1 in f32, as in `scanpy.tl.dpt`.
 const STATIONARY: f32 = 0.9994;
 
-/// The diffusion pseudotime of every cell: its distance from the cell `root` over the first `n_dcs` components of a
-/// [`diffmap`], over the largest finite one. Cells in another connected component than the root are infinitely far.
+/// Returns the diffusion pseudotime of every cell, n_obs values: its distance from the cell `root`
+/// over the first `n_dcs` components of a [`diffmap`], divided by the largest finite one. Cells in
+/// another connected component than the root have infinite pseudotime.
 ///
-/// Equals `scanpy.tl.dpt(n_branchings = 0)`: components of eigenvalue l < 0.9994 count l / (1 - l) times, those above
-/// once.
+/// Equals `scanpy.tl.dpt(n_branchings = 0)`: components of eigenvalue l < 0.9994 have the factor l
+/// / (1 - l), those above the factor 1.
 ///
-/// # Errors
-/// [`Error::Index`] for a root that is no cell, [`Error::Shape`] when the parts do not fit together, [`Error::Parameter`]
-/// for `n_dcs` outside 1 to the number of components, and those of [`diffmap`] for the graph.
+/// [`Error::Index`] for a root that is no cell; [`Error::Shape`] where the parts do not fit
+/// together; [`Error::Parameter`] for `n_dcs` outside 1 to the number of components; errors of
+/// [`diffmap`] for the graph.
 pub fn dpt(
     connectivities: &impl Links,
     components: ArrayView2<'_, f32>,
@@ -145,7 +152,7 @@ pub fn dpt(
         .take(n_dcs)
         .map(|&l| if l < STATIONARY { f64::from(l) / (1.0 - f64::from(l)) } else { 1.0 })
         .collect();
-    // Numbers of components, and the times.
+    // The component of each cell, and the times.
     let _held = session.hold(format!("dpt of {n} cells"), n.saturating_mul(4 + 8))?;
     let (label, _) = connected(graph, &session.monitor)?;
     let origin = components.row(root);

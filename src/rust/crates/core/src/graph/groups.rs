@@ -5,7 +5,8 @@ use crate::error::{Error, Result};
 use crate::memory;
 use sprs::CsMatI;
 
-/// The members of each group, ascending: those of group g are `members[start[g]..start[g + 1]]`.
+/// Returns the offset of each group in the members, and the members by group: group g has
+/// `members[start[g]..start[g + 1]]`, ascending.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -23,10 +24,11 @@ pub(super) fn members(group: &[u32], n_groups: usize) -> Result<(Vec<usize>, Vec
     Ok((start, members))
 }
 
-/// The graph of the vertices in `keep` alone, in their order.
+/// Returns the graph of the vertices in `keep` only, in their order.
 ///
 /// # Errors
-/// [`Error::Shape`] when the graph is not square with one row per entry of `keep`; [`Error::Parameter`] for CSC.
+/// [`Error::Shape`] where the graph is not square with one row per entry of `keep`;
+/// [`Error::Parameter`] for CSC.
 pub fn subgraph(graph: &impl Links, keep: &[bool]) -> Result<CsMatI<f32, u32, usize>> {
     let graph = graph.borrowed();
     const NONE: u32 = u32::MAX;

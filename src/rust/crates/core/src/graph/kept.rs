@@ -1,5 +1,5 @@
-//! Keeps large embeddings and graphs in scratch files until a face asks for their values, so that no
-//! step holds in memory what another step made.
+//! Large embeddings and graphs in scratch files, until a face asks for their values: no step holds
+//! in memory the results of another step.
 
 use crate::dtype::{as_bytes, as_bytes_mut, Plain};
 use crate::element::{Array, Data, Number, Sparse, SparseFormat, Value};
@@ -9,14 +9,15 @@ use crate::memory::{self, Zero};
 use crate::session::Session;
 use std::sync::Arc;
 
-/// Part of the session's memory up to which an element stays in memory.
+/// The part of the session's memory (1 / `SHARE`) up to which an element stays in memory.
 const SHARE: usize = 4;
-/// Bytes read or written between looks at the monitor.
+/// Bytes read or written between two checks for cancellation.
 const PIECE: usize = 8 << 20;
 /// The name of kept values in errors.
 const KEPT: &str = "values from a scratch file";
 
-/// An embedding (n x d, float32) or a graph (n x n, compressed rows of float32) in a scratch file. Copies share it.
+/// An embedding (n x d, float32) or a graph (n x n, compressed rows of float32) in a scratch file.
+/// Copies share it.
 #[derive(Debug, Clone)]
 pub struct Kept(Arc<Inside>);
 
@@ -24,14 +25,14 @@ pub struct Kept(Arc<Inside>);
 struct Inside {
     file: Scratch,
     shape: Vec<usize>,
-    /// Row offsets of a graph, whose columns lie in the file before its weights.
+    /// Row offsets of a graph; its columns are in the file before its weights.
     indptr: Option<Vec<u64>>,
     n_values: usize,
 }
 
 impl Kept {
-    /// Writes a value to a scratch file if it is of such a kind, larger than the session's share, and
-    /// there is room. Returns any other value as it came.
+    /// Writes a value to a scratch file if it is an embedding or a graph, larger than the session's
+    /// share, and there is space. Returns any other value unchanged.
     ///
     /// # Errors
     /// [`Error::Cancelled`].
@@ -62,18 +63,19 @@ impl Kept {
                 let indptr = indptr.map(|indptr| memory::copied(indptr, KEPT)).transpose()?;
                 Ok(Ok(Kept(Arc::new(Inside { file, shape, indptr, n_values }))))
             }
-            // Others were faster, or the disk is full after all: it stays where it is.
+            // Other work took the space first, or the disk is full after all: the value stays in
+            // memory.
             Err(Error::Scratch { .. } | Error::Io { .. }) => Ok(Err(value)),
             Err(e) => Err(e),
         }
     }
 
-    /// Returns the number of cells, and of dimensions or cells.
+    /// Returns the number of cells, and of dimensions (embedding) or cells (graph).
     pub fn shape(&self) -> &[usize] {
         &self.0.shape
     }
 
-    /// Tells whether the value is a graph.
+    /// Returns whether the value is a graph.
     pub fn is_graph(&self) -> bool {
         self.0.indptr.is_some()
     }
@@ -98,6 +100,7 @@ impl Kept {
     }
 }
 
+/// Appends values to the file, piece by piece.
 fn append<T: Number>(file: &Scratch, values: &[T], session: &Session) -> Result<()> {
     for piece in as_bytes(values).chunks(PIECE) {
         session.monitor.check()?;
@@ -106,6 +109,7 @@ fn append<T: Number>(file: &Scratch, values: &[T], session: &Session) -> Result<
     Ok(())
 }
 
+/// Reads `n` values from offset `at` on, piece by piece.
 fn values<T: Plain + Zero>(file: &Scratch, at: u64, n: usize, session: &Session) -> Result<Vec<T>> {
     let mut out = memory::zeros::<T>(n, KEPT)?;
     let mut at = at;

@@ -1,4 +1,5 @@
-//! Matrices over cells as the verbs of this room take them: owned, or borrowed from the caller.
+//! The types of matrices over cells that the verbs of this room take: owned, or borrowed from the
+//! caller.
 
 use crate::element::{Data, Number, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
@@ -31,18 +32,18 @@ impl<L: Links> Links for &L {
     }
 }
 
-/// A matrix over cells, each part of it owned or borrowed.
+/// A matrix over cells, each part of which is owned or borrowed.
 pub type SharedLinks<'a> = CsMatBase<f32, u32, Cow<'a, [usize]>, Cow<'a, [u32]>, Cow<'a, [f32]>, usize>;
 
-/// Makes a square CSR matrix of borrowed `indices` and `data`. Returns `None` where the columns of a row
-/// do not ascend, or the parts contradict each other.
+/// Makes a square CSR matrix with borrowed `indices` and `data`. Returns `None` where the columns
+/// of a row do not ascend, or the parts contradict each other.
 pub fn shared_links<'a>(indptr: Vec<usize>, indices: &'a [u32], data: &'a [f32]) -> Option<SharedLinks<'a>> {
     let n = indptr.len().checked_sub(1)?;
-    // Every index is checked.
+    // This constructor checks every index.
     CsMatBase::try_new((n, n), Cow::Owned(indptr), Cow::Borrowed(indices), Cow::Borrowed(data)).ok()
 }
 
-/// A matrix of this room (CSR) as an element.
+/// Converts a matrix of this room to an element; CSR stays CSR.
 pub fn from_sprs<T>(m: CsMatI<T, u32, usize>) -> Sparse
 where
     Vec<T>: Into<Data>,
@@ -53,7 +54,7 @@ where
     Sparse { format, shape, indptr: indptr.into_iter().map(|p| p as u64).collect(), indices, data: data.into() }
 }
 
-/// A square element, such as `obsp["connectivities"]`, as a CSR matrix of this room.
+/// Converts a square element, such as `obsp["connectivities"]`, to a CSR matrix of this room.
 ///
 /// # Errors
 /// [`Error::Shape`] for a value that is no sparse matrix or contradicts itself.
@@ -62,7 +63,7 @@ pub fn to_sprs(value: Value) -> Result<CsMatI<f32, u32, usize>> {
         Value::Sparse(s) => s,
         other => return Err(Error::shape("connectivities", "a sparse matrix", other.encoding())),
     };
-    // Turned, the indices of each row ascend whatever the file held.
+    // After a transposition the indices of each row ascend, whatever the order in the file.
     let csr = match s.format {
         SparseFormat::Csr if ascends(&s) => s,
         SparseFormat::Csr => s.to_format(SparseFormat::Csc)?.to_format(SparseFormat::Csr)?,
@@ -80,7 +81,7 @@ pub fn to_sprs(value: Value) -> Result<CsMatI<f32, u32, usize>> {
 /// Converts an element as [`to_sprs`] does, to the type that also borrows.
 ///
 /// # Errors
-/// As [`to_sprs`].
+/// Errors of [`to_sprs`].
 pub(crate) fn owned_links<'a>(value: Value) -> Result<SharedLinks<'a>> {
     let m = to_sprs(value)?;
     let (shape, (indptr, indices, data)) = (m.shape(), m.into_raw_storage());
@@ -88,7 +89,8 @@ pub(crate) fn owned_links<'a>(value: Value) -> Result<SharedLinks<'a>> {
         .map_err(|(.., e)| Error::shape("connectivities", "each column once in a row", e))
 }
 
-/// Whether the indices of every compressed row ascend; `false` too for offsets that contradict the indices.
+/// Returns whether the indices of every compressed row ascend; `false` too for offsets that
+/// contradict the indices.
 fn ascends(s: &Sparse) -> bool {
     s.indptr.windows(2).all(|w| {
         let row = s.indices.get(w[0] as usize..w[1] as usize);

@@ -1,5 +1,5 @@
-//! Neighbours, connectivities, UMAP, clusters and what is made of them, on an in-memory embedding. Knows nothing of the
-//! expression matrix.
+//! Neighbours, connectivities, UMAP, clusters and other results, computed from an embedding in
+//! memory. This room does not know the expression matrix.
 //!
 //! ```
 //! # fn main() -> anndataoom_core::Result<()> {

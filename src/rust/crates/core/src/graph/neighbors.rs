@@ -1,4 +1,4 @@
-//! The verb `neighbors`: neighbours, then the graph they make.
+//! The verb `neighbors`: the search for neighbours, then the graph made of them.
 
 use super::connectivities::{fuzzy_simplicial_set, gauss_connectivities, gauss_of_all, trim};
 use super::knn::{knn, knn_by_batch, Batches, KnnParams, KnnResult, Method, EXACT_UP_TO};
@@ -7,7 +7,7 @@ use crate::session::Session;
 use ndarray::{ArrayView2, CowArray, Ix2};
 use sprs::CsMatI;
 
-/// How distances become weights.
+/// The kernel that turns distances into weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Kernel {
     /// UMAP's fuzzy simplicial set ([`fuzzy_simplicial_set`]).
@@ -20,15 +20,18 @@ pub enum Kernel {
 /// Options of [`neighbors`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct NeighborsParams {
-    /// The search.
+    /// Options of the search.
     pub knn: KnnParams,
-    /// How distances become weights.
+    /// The kernel that turns distances into weights.
     pub kernel: Kernel,
-    /// Neighbours from every batch as many, instead of the nearest of all.
+    /// The batches, from each of which the same number of neighbours is taken; `None` takes the
+    /// nearest of all cells.
     pub batches: Option<Batches>,
-    /// With batches: how many of the strongest links of a cell stay; `None` is ten times its neighbours, 0 all.
+    /// With batches: the number of strongest links of a cell that are kept; `None` is ten times its
+    /// neighbours, 0 keeps all.
     pub trim: Option<usize>,
-    /// Whether only the nearest of each point are linked; `false` links all pairs, with [`Kernel::Gauss`] of that width.
+    /// Whether only the nearest points of each point are linked. `false` links all pairs
+    /// ([`Kernel::Gauss`] only), with widths from the distance of neighbour number `knn.k`.
     pub knn_only: bool,
 }
 
@@ -40,7 +43,7 @@ impl Default for NeighborsParams {
 }
 
 impl NeighborsParams {
-    /// Number of neighbours to note of what was found.
+    /// Returns the number of neighbours to record in uns.
     pub(super) fn n_neighbors(&self, found: &KnnResult) -> usize {
         if self.knn_only {
             found.knn.k
@@ -49,7 +52,8 @@ impl NeighborsParams {
         }
     }
 
-    /// The kernel and the search from their names: `method` is scanpy's ("umap", "gauss") or names the search itself.
+    /// Returns the kernel and the search by their names: `method` is scanpy's ("umap", "gauss") or
+    /// names the search itself.
     ///
     /// # Errors
     /// [`Error::Parameter`] for names that do not exist or contradict each other.
@@ -71,25 +75,25 @@ impl NeighborsParams {
 /// Neighbours and their graph.
 #[derive(Debug, Clone)]
 pub struct Neighbors {
-    /// The neighbours and how they were found.
+    /// The neighbours, and the method that found them.
     pub found: KnnResult,
     /// n x n symmetric weights.
     pub connectivities: CsMatI<f32, u32, usize>,
 }
 
-/// The neighbours of every row of `points` (n x d) and their connectivities: `scanpy.pp.neighbors`, or with batches
-/// BBKNN (`scanpy.external.pp.bbknn`).
+/// Finds the neighbours of every row of `points` (n x d) and computes their connectivities, as
+/// `scanpy.pp.neighbors`, or with batches as BBKNN (`scanpy.external.pp.bbknn`).
 ///
 /// # Errors
-/// The errors of [`knn`], [`knn_by_batch`] and the kernel; [`Error::Parameter`] for `n_neighbors` of 1.
+/// Errors of [`knn`], [`knn_by_batch`] and the kernel; [`Error::Parameter`] for `n_neighbors` of 1.
 pub fn neighbors(points: ArrayView2<'_, f32>, params: &NeighborsParams, session: &Session) -> Result<Neighbors> {
     neighbors_of(points.into(), params, session)
 }
 
-/// Works as [`neighbors`] and drops the points, where they are handed over, before the graph is made.
+/// Works as [`neighbors`], but frees points that are handed over before the graph is made.
 ///
 /// # Errors
-/// The errors of [`neighbors`].
+/// Errors of [`neighbors`].
 pub fn neighbors_of(points: CowArray<'_, f32, Ix2>, params: &NeighborsParams, session: &Session) -> Result<Neighbors> {
     if params.batches.is_none() && params.knn.k == 1 {
         let expected = "at least 2, as a cell is the first of its own neighbours and 1 links nothing";
@@ -114,7 +118,7 @@ pub fn neighbors_of(points: CowArray<'_, f32, Ix2>, params: &NeighborsParams, se
     Ok(Neighbors { found, connectivities })
 }
 
-/// All points as neighbours of all.
+/// Links all pairs of points, by Gaussian kernels.
 fn all_pairs(points: ArrayView2<'_, f32>, params: &NeighborsParams, session: &Session) -> Result<Neighbors> {
     let n = points.nrows();
     if params.kernel != Kernel::Gauss || params.batches.is_some() {

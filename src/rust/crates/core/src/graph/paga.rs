@@ -1,5 +1,6 @@
-//! Partition-based graph abstraction (Wolf et al. 2019, Genome Biology 20:59): how much more often two groups of cells
-//! are neighbours than chance would have it.
+//! Partition-based graph abstraction (Wolf et al. 2019, Genome Biology 20:59): the number of
+//! neighbours that two groups of cells have in each other, relative to the number expected by
+//! chance.
 
 use super::groups::members;
 use super::links::Links;
@@ -8,29 +9,32 @@ use crate::memory;
 use crate::session::Session;
 use sprs::CsMatI;
 
-/// The name of all that grows with the groups, in errors.
+/// The name, in errors, of memory that grows with the number of groups.
 const GROUPS: &str = "links between the groups";
 
 /// The abstracted graph of `n_groups` groups.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Paga {
-    /// n_groups x n_groups, symmetric CSR without diagonal: links found over links expected, at most 1.
+    /// n_groups x n_groups, symmetric CSR without diagonal: links found divided by links expected,
+    /// at most 1.
     pub connectivities: CsMatI<f64, u32, usize>,
     /// The maximum spanning forest of the connectivities, each edge once, above the diagonal.
     pub tree: CsMatI<f64, u32, usize>,
-    /// Cells in each group.
+    /// Number of cells in each group.
     pub sizes: Vec<u64>,
 }
 
-/// The abstracted graph of `groups` (one number below `n_groups` a cell) over the directed neighbours of `distances`
-/// (n_obs x n_obs CSR as `obsp["distances"]`; the stored entries count, not their values).
+/// Computes the abstracted graph of `groups` (one number below `n_groups` per cell) from the
+/// directed neighbours of `distances` (n_obs x n_obs CSR as `obsp["distances"]`). Only the places
+/// of the stored entries are used, not their values.
 ///
-/// Equals `scanpy.tl.paga(model = "v1.2")`: with e_i links from the n_i cells of group i, links within it included,
-/// groups i and j of n cells are expected to share (e_i n_j + e_j n_i) / (n - 1) links.
+/// Equals `scanpy.tl.paga(model = "v1.2")`: with e_i links from the n_i cells of group i, links
+/// within it included, groups i and j of n cells are expected to share (e_i n_j + e_j n_i) / (n -
+/// 1) links.
 ///
 /// # Errors
-/// [`Error::Shape`] when `groups` has not one entry per cell, [`Error::Parameter`] for a CSC matrix or a group number
-/// of `n_groups` or more, [`Error::Cancelled`].
+/// [`Error::Shape`] where `groups` has not one entry per cell; [`Error::Parameter`] for a CSC
+/// matrix or a group number of `n_groups` or more; [`Error::Cancelled`].
 pub fn paga(distances: &impl Links, groups: &[u32], n_groups: usize, session: &Session) -> Result<Paga> {
     let distances = distances.borrowed();
     let n = groups.len();
@@ -44,7 +48,7 @@ pub fn paga(distances: &impl Links, groups: &[u32], n_groups: usize, session: &S
     if let Some(group) = groups.iter().find(|&&g| g as usize >= n_groups) {
         return Err(Error::parameter("groups", format!("numbers below {n_groups}"), group));
     }
-    // Cells by group, and what groups share.
+    // The cells by group, and the links between groups.
     let bytes = n.saturating_mul(4).saturating_add(n_groups.saturating_mul(32));
     let _held = session.hold(format!("paga of {n} cells in {n_groups} groups"), bytes)?;
     let (start, cells) = members(groups, n_groups)?;
@@ -91,7 +95,8 @@ pub fn paga(distances: &impl Links, groups: &[u32], n_groups: usize, session: &S
     Ok(Paga { tree: spanning_tree(&connectivities)?, connectivities, sizes })
 }
 
-/// Kruskal's algorithm from the strongest edge on, ties in the order of rows and columns.
+/// Returns the maximum spanning forest, by Kruskal's algorithm from the strongest edge on; ties are
+/// in the order of rows and columns.
 fn spanning_tree(graph: &CsMatI<f64, u32, usize>) -> Result<CsMatI<f64, u32, usize>> {
     let n = graph.rows();
     let mut edges: Vec<(u32, u32, f64)> = memory::room(graph.nnz(), GROUPS)?;
@@ -110,7 +115,7 @@ fn spanning_tree(graph: &CsMatI<f64, u32, usize>) -> Result<CsMatI<f64, u32, usi
     Ok(CsMatI::new((n, n), indptr, edges.iter().map(|e| e.1).collect(), edges.iter().map(|e| e.2).collect()))
 }
 
-/// Representative of an item, halving the path to it.
+/// Returns the representative of an item, and halves the path to it.
 fn find(root: &mut [u32], mut item: u32) -> u32 {
     while root[item as usize] != item {
         root[item as usize] = root[root[item as usize] as usize];

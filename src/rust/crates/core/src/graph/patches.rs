@@ -1,4 +1,4 @@
-//! Results of this room in scanpy's names and layout, and its sparse matrices as elements.
+//! The results of this room under scanpy's names and in its layout.
 
 use super::connectivities::into_distances;
 use super::links::from_sprs;
@@ -11,20 +11,21 @@ use crate::error::Result;
 use crate::patch::Patch;
 use crate::session::Session;
 
-/// Parameters noted about neighbours besides the numbers.
+/// The names that are recorded in uns about neighbours, besides the parameters.
 #[derive(Debug, Clone, Default)]
 pub struct NeighborsNames {
     /// Key of `uns` and prefix in `obsp`; `None` is scanpy's default ("neighbors", no prefix).
     pub key_added: Option<String>,
-    /// The element of `obsm` used, where the user named one.
+    /// The element of `obsm` that was used, if the user named one.
     pub use_rep: Option<String>,
-    /// Columns used, where the user limited them.
+    /// The number of columns that were used, if the user limited them.
     pub n_pcs: Option<usize>,
-    /// The column of obs with the batches, where neighbours were balanced.
+    /// The column of obs with the batches, if neighbours were balanced.
     pub batch_key: Option<String>,
 }
 
-/// `obsp["distances"]`, `obsp["connectivities"]` and `uns["neighbors"]` (`scanpy.pp.neighbors`).
+/// Makes the patch of `obsp["distances"]`, `obsp["connectivities"]` and `uns["neighbors"]`
+/// (`scanpy.pp.neighbors`).
 ///
 /// # Errors
 /// Errors of [`Knn::validate`](super::Knn::validate).
@@ -88,8 +89,8 @@ pub fn neighbors_patch(
     })
 }
 
-/// `obsm["X_umap"]` and `uns["umap"]` (`scanpy.tl.umap`), or both under `key_added`; as in scanpy the seed is noted where it
-/// is not 0.
+/// Makes the patch of `obsm["X_umap"]` and `uns["umap"]` (`scanpy.tl.umap`), or of both under
+/// `key_added`. As in scanpy the seed is recorded only if it is not 0.
 pub fn umap_patch(found: &UmapResult, seed: u64, key_added: Option<&str>) -> Patch {
     let (n, d) = found.embedding.dim();
     let values: Vec<f32> = found.embedding.iter().copied().collect();
@@ -110,7 +111,7 @@ pub fn umap_patch(found: &UmapResult, seed: u64, key_added: Option<&str>) -> Pat
     }
 }
 
-/// `uns["paga"]` and `uns["<groups>_sizes"]` (`scanpy.tl.paga`).
+/// Makes the patch of `uns["paga"]` and `uns["<groups>_sizes"]` (`scanpy.tl.paga`).
 pub fn paga_patch(found: Paga, groups: &str) -> Patch {
     let sizes: Vec<i64> = found.sizes.iter().map(|&size| size as i64).collect();
     let paga = vec![
@@ -122,24 +123,24 @@ pub fn paga_patch(found: Paga, groups: &str) -> Patch {
     Patch { uns: vec![("paga".to_owned(), Value::Dict(paga)), (format!("{groups}_sizes"), sizes)], ..Patch::default() }
 }
 
-/// The inputs of a dendrogram.
+/// The names and parameters that are recorded about a dendrogram.
 #[derive(Debug, Clone, Default)]
 pub struct DendrogramNames {
     /// Columns of obs that make the groups.
     pub groupby: Vec<String>,
     /// Names of the groups.
     pub categories: Vec<String>,
-    /// The element of obsm used, where the user named one.
+    /// The element of obsm that was used, if the user named one.
     pub use_rep: Option<String>,
-    /// Between groups.
+    /// The correlation between groups.
     pub correlation: Correlation,
-    /// Between clusters of groups.
+    /// The distance between clusters of groups.
     pub linkage_method: LinkageMethod,
     /// Key of uns; `None` is `"dendrogram_<groupby>"`.
     pub key_added: Option<String>,
 }
 
-/// `uns["dendrogram_<groupby>"]` (`scanpy.tl.dendrogram`).
+/// Makes the patch of `uns["dendrogram_<groupby>"]` (`scanpy.tl.dendrogram`).
 pub fn dendrogram_patch(found: &Dendrogram, names: &DendrogramNames) -> Patch {
     let n = names.categories.len();
     let matrix = |rows: usize, columns: usize, data: Vec<f64>| {
@@ -176,7 +177,7 @@ pub fn dendrogram_patch(found: &Dendrogram, names: &DendrogramNames) -> Patch {
     Patch { uns: vec![(key, Value::Dict(all))], ..Patch::default() }
 }
 
-/// `obsm["X_diffmap"]` and `uns["diffmap_evals"]` (`scanpy.tl.diffmap`).
+/// Makes the patch of `obsm["X_diffmap"]` and `uns["diffmap_evals"]` (`scanpy.tl.diffmap`).
 pub fn diffmap_patch(found: &DiffusionMap) -> Patch {
     let (n, d) = found.components.dim();
     let values: Vec<f32> = found.components.iter().copied().collect();
@@ -190,7 +191,7 @@ pub fn diffmap_patch(found: &DiffusionMap) -> Patch {
     }
 }
 
-/// `obs["dpt_pseudotime"]` and `uns["iroot"]` (`scanpy.tl.dpt`).
+/// Makes the patch of `obs["dpt_pseudotime"]` and `uns["iroot"]` (`scanpy.tl.dpt`).
 pub fn dpt_patch(pseudotime: Vec<f64>, root: usize) -> Patch {
     Patch {
         obs: vec![(

@@ -1,4 +1,4 @@
-//! The requirements of UMAP and Leiden on their input, checked once.
+//! The requirements of UMAP and Leiden on their input graph, checked once.
 
 use crate::error::{Error, Result};
 use crate::graph::ahead::{ahead, ahead_all};
@@ -8,11 +8,12 @@ use rayon::prelude::*;
 use sprs::CsMatViewI;
 use std::ops::Range;
 
-/// How far a stored weight may be from its mirror image, relative to the larger: rounding of f32 arithmetic.
+/// The largest difference of a stored weight from its mirror image, relative to the larger: the
+/// rounding of f32 arithmetic.
 const TOLERANCE: f32 = 1e-5;
 
-/// A borrowed graph in rows (CSR). One that passed [`check`], or was made of such a one, is symmetric, with finite weights of
-/// 0 or more: f32 as they were given, or sums of them.
+/// A borrowed graph in rows (CSR). A graph that passed [`check`], or was made from such a graph, is
+/// symmetric, with finite weights of 0 or more. The weights are f32 as given, or sums of them.
 #[derive(Clone, Copy)]
 pub(crate) struct Graph<'a, W = f32> {
     pub(crate) indptr: &'a [usize],
@@ -21,11 +22,12 @@ pub(crate) struct Graph<'a, W = f32> {
 }
 
 impl<W> Graph<'_, W> {
+    /// Returns the number of vertices.
     pub(crate) fn n_vertices(&self) -> usize {
         self.indptr.len() - 1
     }
 
-    /// Neighbours of `vertex` and the weights to them.
+    /// Returns the neighbours of `vertex` and the weights of the edges to them.
     #[inline]
     pub(crate) fn row(&self, vertex: usize) -> (&[u32], &[W]) {
         let range = self.indptr[vertex]..self.indptr[vertex + 1];
@@ -33,7 +35,7 @@ impl<W> Graph<'_, W> {
     }
 }
 
-/// A [`Graph`] that was made here.
+/// An owned [`Graph`].
 pub(crate) struct OwnGraph<W = f32> {
     pub(crate) indptr: Vec<usize>,
     pub(crate) indices: Vec<u32>,
@@ -41,7 +43,8 @@ pub(crate) struct OwnGraph<W = f32> {
 }
 
 impl<W> OwnGraph<W> {
-    /// A graph without vertices, and with room for so many and their edges.
+    /// Makes a graph without vertices, with memory reserved for `n_vertices` vertices and `n_edges`
+    /// edges.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -51,17 +54,19 @@ impl<W> OwnGraph<W> {
         Ok(OwnGraph { indptr, indices: memory::room(n_edges, what)?, data: memory::room(n_edges, what)? })
     }
 
+    /// Borrows the graph.
     #[inline]
     pub(crate) fn borrow(&self) -> Graph<'_, W> {
         Graph { indptr: &self.indptr, indices: &self.indices, data: &self.data }
     }
 }
 
-/// Checks the whole graph in one pass over its entries.
+/// Checks the whole graph in one pass over its entries, and borrows it.
 ///
 /// # Errors
-/// [`Error::Shape`] when it is not square, [`Error::Parameter`] when it is CSC, holds 2^32 vertices or more, or is not
-/// symmetric, [`Error::Values`] for a negative or non-finite weight, [`Error::Cancelled`].
+/// [`Error::Shape`] where it is not square; [`Error::Parameter`] where it is CSC, has 2^32 vertices
+/// or more, or is not symmetric; [`Error::Values`] for a negative or non-finite weight;
+/// [`Error::Cancelled`].
 pub(crate) fn check<'a>(
     graph: &'a CsMatViewI<'_, f32, u32, usize>,
     operation: &'static str,
@@ -79,7 +84,8 @@ pub(crate) fn check<'a>(
     }
     let indptr = graph.indptr().into_raw_storage();
     let view = Graph { indptr, indices: graph.indices(), data: graph.data() };
-    // Each task answers for the mirror images in some rows, which are far apart in memory: that is what takes the time.
+    // Each task checks the mirror images in some rows. These are far apart in memory, and the
+    // accesses take most of the time.
     let tasks = rows.div_ceil(ROWS).min(rayon::current_num_threads()).max(1);
     let part = |t: usize| t * rows / tasks..(t + 1) * rows / tasks;
     let broken: Vec<Option<Broken>> =
@@ -90,18 +96,19 @@ pub(crate) fn check<'a>(
     }
 }
 
-/// Rows that are worth a task.
+/// Rows per parallel task, at least.
 const ROWS: usize = 1 << 14;
 
-/// An entry that is no weight or has no mirror image.
+/// An entry that is no valid weight, or has no mirror image.
 struct Broken {
     row: usize,
     entry: usize,
-    /// The entry that stands where its mirror image should.
+    /// The entry in the place of its mirror image.
     at: usize,
 }
 
 impl Broken {
+    /// Makes the error for the entry.
     fn error(&self, graph: &Graph, operation: &'static str) -> Error {
         let (col, weight) = (graph.indices[self.entry] as usize, graph.data[self.entry]);
         if is_weight(weight) {
@@ -118,12 +125,14 @@ impl Broken {
     }
 }
 
+/// Returns whether a weight is finite and 0 or more.
 fn is_weight(weight: f32) -> bool {
     weight >= 0.0 && weight.is_finite()
 }
 
-/// The first entry in these columns that is broken. Rows are visited in ascending order, so the mirror images of row j's
-/// entries turn up in the order of row j: one cursor per row finds each of them without a search.
+/// Returns the first broken entry in these columns. Rows are visited in ascending order, so the
+/// mirror images of row j's entries occur in the order of row j. One cursor per row therefore finds
+/// each of them without a search.
 fn first_broken(graph: &Graph, columns: Range<usize>, monitor: &Monitor) -> Result<Option<Broken>> {
     let Graph { indptr, indices, data } = *graph;
     let mut cursor = memory::copied(&indptr[columns.clone()], "the graph, checked")?;
@@ -156,7 +165,8 @@ fn first_broken(graph: &Graph, columns: Range<usize>, monitor: &Monitor) -> Resu
     Ok(None)
 }
 
-/// Names the entry that has no equal mirror image: either (row, col), or the one the cursor of row `col` stands on.
+/// Makes the error about the entry without an equal mirror image: (row, col), or the entry at the
+/// cursor of row `col`.
 fn asymmetric(graph: &Graph, operation: &str, row: usize, col: usize, at: usize) -> Error {
     let weight = |row: usize, col: usize| {
         let (columns, weights) = graph.row(row);
@@ -177,7 +187,8 @@ fn asymmetric(graph: &Graph, operation: &str, row: usize, col: usize, at: usize)
 mod tests {
     use super::*;
 
-    /// A ring, long enough for several tasks; each vertex has the one before and the one after.
+    /// Makes a ring, long enough for several tasks; each vertex is linked to the one before and the
+    /// one after.
     fn ring() -> (Vec<usize>, Vec<u32>, Vec<f32>) {
         let n = 3 * ROWS as u32;
         let row = |i: u32| {

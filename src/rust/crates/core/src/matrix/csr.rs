@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Entries that are decoded before they are packed.
+/// Entries decoded before they are packed, so that they are still in the cache.
 const STEP: u64 = 1 << 16;
 
 /// A `csr_matrix` element.
@@ -28,6 +28,7 @@ pub(super) struct CsrSource {
 }
 
 impl CsrSource {
+    /// Makes the source of these parts, whose `indptr` is of rows.
     pub(super) fn new(parts: SparseParts) -> Self {
         CsrSource { parts }
     }
@@ -121,12 +122,13 @@ struct CsrPass<'a> {
     from: Places,
 }
 
-/// First value of each run of rows or columns, and the number of all.
+/// Returns the first value of each run of rows or columns, and the number of all values.
 pub(super) fn cuts<'a>(indptr: &'a [u64], runs: &'a [Range<usize>]) -> impl Iterator<Item = u64> + 'a {
     runs.iter().map(|run| indptr[run.start]).chain(indptr.last().copied())
 }
 
 impl CsrPass<'_> {
+    /// Reads a block of values of type `T`.
     fn read_as<T: Packable>(&self, block: usize) -> Result<Block> {
         let (range, indptr) = (self.blocks[block].clone(), &self.parts.indptr);
         let wanted = Wanted::new(&self.rows, &range)?;
@@ -178,7 +180,7 @@ impl Pass for CsrPass<'_> {
         let wanted = Wanted::new(&self.rows, &self.blocks[block])?;
         let indptr = &self.parts.indptr;
         let runs: Vec<Range<u64>> = wanted.runs().iter().map(|r| indptr[r.start]..indptr[r.end]).collect();
-        // The chunk in which two blocks meet came with the first of them.
+        // The chunk that two blocks share was fetched with the first of them.
         let before = block.checked_sub(1).filter(|_| self.from.ascends).and_then(|block| {
             let (range, rows) = (&self.blocks[block], &self.rows);
             let last = |i: usize| indptr[rows.at(i) + 1];
@@ -198,10 +200,10 @@ impl Drop for CsrPass<'_> {
     }
 }
 
-/// Reads value ranges of both datasets; used for rows and, by the CSC source, for columns.
+/// The reading of value ranges of both datasets, for rows (CSR) and for columns (CSC).
 impl SparseParts {
-    /// Appends the values in `runs` (ascending, `sum` of them) to `out`: packed ones where there are some, else those of the
-    /// file, which it leaves packed where the pass does.
+    /// Appends the values in `runs` (ascending, `sum` of them) to `out`. Packed entries are used
+    /// where there are some; the others are read from the file, and packed if the pass does so.
     pub(super) fn read<T: Packable>(
         &self,
         runs: &[Range<u64>],
@@ -209,7 +211,7 @@ impl SparseParts {
         from: &Places,
         out: &mut Decoded<T>,
     ) -> Result<()> {
-        // Blocks are nearly alike: room for the largest serves them all.
+        // Blocks are nearly alike in size, so memory for the largest serves them all.
         let room = if sum > BLOCK_VALUES / 2 { sum.max(BLOCK_VALUES) } else { sum };
         super::disk::reserve(&mut out.indices, room, || self.element.clone())?;
         super::disk::reserve(&mut out.data, room, || self.element.clone())?;
@@ -231,7 +233,7 @@ impl SparseParts {
                     left.start = end;
                 }
                 let before = out.indices.len();
-                // A store far away gives all of a block at a time.
+                // A far store delivers the chunks of a block together.
                 let step = if self.store.location().path().is_some() { self.step() } else { u64::MAX };
                 while left.start < end {
                     let step = left.start..(left.start / step + 1).saturating_mul(step).min(end);
@@ -244,7 +246,7 @@ impl SparseParts {
         Ok(())
     }
 
-    /// Returns the entries of a step: those of so few whole chunks that they are still in the
+    /// Returns the number of entries of a step: whole chunks, so few that they are still in the
     /// processor's caches when they are packed.
     pub(super) fn step(&self) -> u64 {
         let chunk = [&self.indices, &self.data].map(|array| if array.is_contiguous() { 1 } else { array.chunk()[0] });
@@ -252,7 +254,7 @@ impl SparseParts {
         chunk.saturating_mul((STEP / chunk).max(1))
     }
 
-    /// Appends the values in a run as the file has them.
+    /// Appends the values of a run, read from the file.
     fn append<T: Plain>(
         &self,
         run: &Range<u64>,
@@ -260,7 +262,8 @@ impl SparseParts {
         out: &mut Decoded<T>,
     ) -> Result<()> {
         match self.indices.dtype() {
-            // The same bytes; a negative index becomes one past any column and is found when rows are checked.
+            // The bytes are the same; a negative index becomes one past any column, and is found
+            // when rows are checked.
             DType::I32 | DType::U32 => self.indices.append(run.clone(), indices, &mut out.indices)?,
             other => with_plain!(other, S => {
                 let mut piece: Vec<S> = Vec::new();
@@ -274,13 +277,14 @@ impl SparseParts {
     }
 }
 
-/// Where a pass over compressed values reads them.
+/// The sources of the values of a pass over a compressed matrix.
 pub(super) struct Places {
-    /// Decoded chunks that its blocks share.
+    /// Decoded chunks of the indices that blocks share.
     pub(super) indices: Shared,
+    /// Decoded chunks of the values that blocks share.
     pub(super) data: Shared,
-    /// Packed rows, where they are read or left.
+    /// Packed rows that the pass reads or fills.
     pub(super) packed: Option<packed::Pass>,
-    /// Whether blocks that meet in a chunk follow each other.
+    /// Whether blocks that share a chunk follow each other.
     pub(super) ascends: bool,
 }

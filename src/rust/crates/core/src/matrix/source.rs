@@ -139,7 +139,7 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         Reads::default()
     }
 
-    /// Requests and bytes so far of the store it is in, where that is far away.
+    /// Returns the requests and bytes of its store so far; `None` unless the store is far.
     fn traffic(&self) -> Option<Traffic> {
         None
     }
@@ -182,16 +182,16 @@ pub trait Pass: Send + Sync {
     /// flight.
     fn cost(&self, block: usize) -> usize;
 
-    /// Bytes of the block as they are stored, roughly, where these are far away; else 0.
+    /// Returns the approximate stored bytes of the block if they are in a far store, else 0.
     fn stored(&self, block: usize) -> usize {
         let _ = block;
         0
     }
 
-    /// Fetches the stored bytes of a block far away, for [`Pass::read`] to come.
+    /// Prefetches the stored bytes of a block in a far store, for a later [`Pass::read`].
     ///
     /// # Errors
-    /// When they cannot be had.
+    /// Errors of fetching them.
     fn ahead(&self, block: usize) -> Result<()> {
         let _ = block;
         Ok(())

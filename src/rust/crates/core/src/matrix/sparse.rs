@@ -8,6 +8,7 @@ use super::{Location, Reads, Rows, Stamp};
 use crate::element::{DType, SparseFormat};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::{guard, Monitor, STACK};
 use crate::store::{Node, State, Store};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -110,12 +111,12 @@ impl SparseParts {
         Some(Stamp { bytes, modified, inode, offsets })
     }
 
-    /// Whether its stored bytes are far away.
+    /// Returns whether the matrix is in a far store.
     pub(super) fn is_far(&self) -> bool {
         self.data.is_far()
     }
 
-    /// Stored bytes of so many values and their indices, roughly.
+    /// Returns the approximate stored bytes of `values` values and their indices.
     pub(super) fn stored_bytes(&self, values: u64) -> usize {
         self.indices.stored_bytes(values) + self.data.stored_bytes(values)
     }
@@ -126,7 +127,7 @@ impl SparseParts {
     /// # Errors
     /// Errors of finding and of fetching them.
     pub(super) fn fetch_ahead(&self, runs: &[Range<u64>], before: Option<u64>) -> Result<()> {
-        let wanted = |dataset: &RawDataset| {
+        let fetch = |dataset: &RawDataset| {
             let len = if dataset.is_contiguous() { 1 } else { dataset.chunk()[0] };
             let mut next = before.map_or(0, |value| value / len + 1);
             let mut chunks = Vec::new();
@@ -135,13 +136,25 @@ impl SparseParts {
                 chunks.extend(first..=last);
                 next = next.max(last + 1);
             }
-            dataset.wanted(chunks.into_iter(), runs)
+            dataset.fetch_ahead(chunks.into_iter(), runs)
         };
-        let (indices, data) = (wanted(&self.indices)?, wanted(&self.data)?);
-        self.indices.fetch_ahead(&indices, Some((&self.data, &data)))
+        let monitor = Monitor::of_thread();
+        std::thread::scope(|scope| {
+            let indices = || match &monitor {
+                Some(monitor) => monitor.during(|| guard(|| fetch(&self.indices))),
+                None => guard(|| fetch(&self.indices)),
+            };
+            let other = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, indices);
+            let data = fetch(&self.data);
+            let indices = match other {
+                Ok(other) => other.join().unwrap_or_else(|_| Err(Error::Internal("a thread ended early".to_owned()))),
+                Err(_) => fetch(&self.indices),
+            };
+            data.and(indices)
+        })
     }
 
-    /// Forgets stored bytes that came and were not read.
+    /// Drops prefetched bytes that were not read.
     pub(super) fn forget_ahead(&self) {
         self.indices.forget_ahead();
         self.data.forget_ahead();

@@ -68,7 +68,7 @@ pub(super) fn disk(_: &Path) -> Option<(u64, u64)> {
     None
 }
 
-/// Whether the files of `folder` are in memory.
+/// Returns whether the files of `folder` are in memory.
 #[cfg(target_os = "linux")]
 pub(super) fn is_in_memory(folder: &Path) -> bool {
     const TMPFS: u32 = 0x0102_1994;
@@ -76,18 +76,18 @@ pub(super) fn is_in_memory(folder: &Path) -> bool {
     use std::os::unix::ffi::OsStrExt;
     let Ok(name) = std::ffi::CString::new(folder.as_os_str().as_bytes()) else { return false };
     let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: a name that ends with 0, and room for the answer.
+    // SAFETY: the name ends with 0, and `found` has room for the answer.
     let failed = unsafe { libc::statfs(name.as_ptr(), found.as_mut_ptr()) } != 0;
     if failed {
         return false;
     }
-    // SAFETY: filled, as the call did not fail.
+    // SAFETY: `found` was filled, because the call did not fail.
     let found = unsafe { found.assume_init() };
-    // As the kernel has it in 32 bits, whatever the type here.
+    // The kernel's number has 32 bits, whatever the type here.
     [TMPFS, RAMFS].contains(&(found.f_type as u32))
 }
 
-/// Whether the files of `folder` are in memory: nobody tells.
+/// Returns `false`: the kind of file system is not known here.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn is_in_memory(_: &Path) -> bool {
     false

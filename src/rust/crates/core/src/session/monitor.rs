@@ -1,4 +1,4 @@
-//! Progress of a call, and how it is stopped.
+//! Progress and cancellation of a call.
 
 use crate::error::{Error, Result};
 use crate::reserve;
@@ -24,13 +24,13 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Asks the work to stop; it ends with [`Error::Cancelled`].
+    /// Cancels the work, which then ends with [`Error::Cancelled`].
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Runs `work` on this thread for the call of this monitor, so that what waits in it for
-    /// something far away, which knows no session, ends when the call is cancelled.
+    /// Runs `work` on this thread for the call of this monitor. Waiting for a far store, which
+    /// knows no session, then ends when the call is cancelled.
     pub(crate) fn during<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
         struct Back(Option<Arc<Monitor>>);
         impl Drop for Back {
@@ -42,18 +42,13 @@ impl Monitor {
         work()
     }
 
-    /// The monitor of the call that this thread works for, where it works for one.
-    #[cfg(feature = "remote")]
+    /// Returns the monitor of the call that this thread works for; `None` where it works for none.
     pub(crate) fn of_thread() -> Option<Arc<Monitor>> {
         WORKING.with_borrow(Clone::clone)
     }
 
-    /// Returns whether [`Monitor::cancel`] was called.
-    #[cfg(feature = "remote")]
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
-    }
-
+    /// Checks that work may go on.
+    ///
     /// # Errors
     /// [`Error::Cancelled`] once [`Monitor::cancel`] was called; [`Error::OutOfMemory`] while
     /// memory is short.
@@ -67,18 +62,18 @@ impl Monitor {
         }
     }
 
-    /// Starts a new phase of `total` units of work.
+    /// Begins a new phase of `total` units of work.
     pub fn begin(&self, total: u64) {
         self.done.store(0, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
     }
 
-    /// Counts `units` of work as done.
+    /// Adds `units` of work that are done.
     pub fn advance(&self, units: u64) {
         self.done.fetch_add(units, Ordering::Relaxed);
     }
 
-    /// Share of the present phase that is done, 0 to 1.
+    /// Returns the share of the present phase that is done, 0 to 1.
     pub fn fraction(&self) -> f64 {
         let total = self.total.load(Ordering::Relaxed);
         if total == 0 {

@@ -151,8 +151,8 @@ pub struct Keeping {
 }
 
 impl Keeping {
-    /// Makes the use of packed rows in `caches`, of at most `limit` bytes (see [`Keeping::limit`]), in
-    /// a session of `memory` bytes.
+    /// Makes the use of packed rows in `caches`, of at most `limit` bytes (see [`Keeping::limit`]),
+    /// in a session of `memory` bytes.
     pub(super) fn new(caches: Caches, limit: Option<u64>, memory: usize, fills: bool) -> Self {
         Keeping { caches, limit, memory, fills }
     }
@@ -169,8 +169,8 @@ impl Keeping {
 
     /// Returns the bytes that packed rows of a matrix of `stored` bytes may take in `scratch`: the
     /// limit that is set, else as many as the matrix takes in its file, but no more than a third of
-    /// the free scratch space, and than a quarter of the session's memory where scratch files are in
-    /// memory.
+    /// the free scratch space, and than a quarter of the session's memory where scratch files are
+    /// in memory.
     pub(crate) fn limit(&self, stored: u64, scratch: &Space) -> u64 {
         self.limit.unwrap_or_else(|| {
             let most = if scratch.is_in_memory() { self.memory as u64 / 4 } else { u64::MAX };

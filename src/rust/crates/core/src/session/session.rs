@@ -38,7 +38,7 @@ pub struct Session {
     /// Scratch space on disk.
     pub scratch: Space,
     /// Bytes of scratch space that the packed rows of a matrix may take; `None` for as many as the
-    /// matrix takes in its file, 0 for none.
+    /// matrix takes in its file, within a part of the free scratch space; 0 for none.
     pub packed: Option<u64>,
     /// Facts about matrices that passes have found.
     pub caches: Caches,
@@ -136,8 +136,8 @@ impl Session {
     /// used, because a forked process would inherit a dead one.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the system starts;
-    /// [`Error::Internal`] when `work` panics.
+    /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the
+    /// system starts; [`Error::Internal`] when `work` panics.
     pub fn install<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let pool = self.pool()?;
         guard(|| pool.install(work))
@@ -146,7 +146,8 @@ impl Session {
     /// Returns the pool of a call, of exactly `self.threads` threads.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the system starts.
+    /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the
+    /// system starts.
     pub(crate) fn pool(&self) -> Result<Arc<rayon::ThreadPool>> {
         self.pool.of(self.threads)
     }

@@ -1,4 +1,4 @@
-//! Long calls, watched over by the thread of a face.
+//! Long calls on a thread of their own, while the thread of a face watches.
 
 use super::guard::guard;
 use super::heap::{release_memory, share_arenas};
@@ -11,18 +11,20 @@ use std::time::{Duration, Instant};
 /// Stack of the thread that runs a verb.
 const VERB_STACK: usize = 16 << 20;
 
-/// How often a face looks for Ctrl-C, and how often it draws progress.
+/// The interval at which a face looks for Ctrl-C.
 const POLL: Duration = Duration::from_millis(50);
+/// The interval at which a face draws progress.
 const DRAW: Duration = Duration::from_millis(200);
 
-/// Runs `work` on a thread of its own while this thread keeps watch. Until the work ends, `watch` is called every 50 ms,
-/// with the share that is done when it is time to draw it; an error of its (Ctrl-C, a bar that cannot be drawn) stops the
-/// work and is what the call gives, once the work has ended. `wait` runs the pause it is handed: a face with a lock on its
-/// interpreter lets go of it around that.
+/// Runs `work` on a thread of its own while this thread watches. Until the work ends, `watch` is
+/// called every 50 ms, with the share that is done when it is time to draw it. An error of `watch`
+/// (Ctrl-C, a bar that cannot be drawn) cancels the work. `wait` runs the pause that it is given; a
+/// face with a lock on its interpreter releases the lock meanwhile.
 ///
 /// # Errors
-/// Outside, the first error of `watch`; inside, those of `work`, which go first when `work` failed of itself, and
-/// [`Error::Internal`] for a panic.
+/// The outer `Result` is `watch`'s, the inner one `work`'s. If both fail, the error of `work` is
+/// returned, unless it is [`Error::Cancelled`]; else the first error of `watch`.
+/// [`Error::Internal`] for a panic of `work`.
 pub fn watched<T: Send, E>(
     session: &Session,
     work: impl FnOnce(&Session) -> Result<T> + Send,
@@ -37,7 +39,7 @@ pub fn watched<T: Send, E>(
         let (sender, mut receiver) = sync_channel(1);
         let spawned = std::thread::Builder::new().name("anndataoom".to_owned()).stack_size(VERB_STACK).spawn_scoped(
             scope,
-            // The receiver outlives the worker: sending cannot fail.
+            // The receiver outlives the worker, so sending cannot fail.
             move || drop(sender.send(session.monitor.during(|| guard(|| work(session))))),
         );
         if let Err(e) = spawned {
@@ -48,7 +50,7 @@ pub fn watched<T: Send, E>(
         loop {
             let mut outcome = Err(RecvTimeoutError::Timeout);
             wait(&mut || {
-                // Borrowed alone, a receiver may go to the thread that waits.
+                // A receiver that is borrowed alone may go to the thread that waits.
                 let receiver = &mut receiver;
                 outcome = receiver.recv_timeout(POLL);
             });
@@ -57,7 +59,8 @@ pub fn watched<T: Send, E>(
                     session.pool.end();
                     release_memory();
                     return match (stopped, result) {
-                        // Work that ended before it noticed is stopped all the same: the signal was taken from the face.
+                        // Work that ended before it noticed the cancellation counts as cancelled,
+                        // because the signal was taken from the face.
                         (Some(e), Ok(_) | Err(Error::Cancelled)) => Err(e),
                         (_, result) => Ok(result),
                     };

@@ -120,10 +120,6 @@ impl FarFile {
         match self.0 {}
     }
 
-    pub(super) fn number(&self) -> u64 {
-        match self.0 {}
-    }
-
     pub(super) fn len(&self) -> u64 {
         match self.0 {}
     }

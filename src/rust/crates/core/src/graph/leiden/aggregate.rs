@@ -13,10 +13,11 @@ pub(super) const CLUSTERS: &str = "clusters of the graph";
 
 /// Parts per parallel task.
 const PARTS: usize = 1024;
-/// Tasks whose results are there beside the network they become part of.
+/// Parallel tasks whose results are in memory at a time, beside the network that they are added to.
 const TOGETHER: usize = 32;
 
-/// A borrowed network: a graph with f32 (the input) or f64 weights and a size per node. Loops are ignored.
+/// A borrowed network: a graph with f32 (the input) or f64 weights and a size per node. Loops are
+/// ignored.
 pub(super) struct Network<'a, W> {
     pub(super) graph: Graph<'a, W>,
     pub(super) size: &'a [f64],
@@ -27,7 +28,7 @@ impl<W: Copy + Into<f64>> Network<'_, W> {
         self.size.len()
     }
 
-    /// The other nodes that `node` has an edge to, with its weight.
+    /// Returns the other nodes that `node` has an edge to, with the weights.
     #[inline]
     pub(super) fn neighbours(&self, node: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
         let (others, weights) = self.graph.row(node);
@@ -36,8 +37,8 @@ impl<W: Copy + Into<f64>> Network<'_, W> {
 }
 
 impl<W> Network<'_, W> {
-    /// Asks for what looking at the nodes after `nodes[i]` will need: their sizes and labels, their edges, the labels of
-    /// the other ends, and what `met` asks for given such a label.
+    /// Prefetches for the nodes after `nodes[i]`: their sizes, labels and edges, the labels of the
+    /// other ends, and for the nearest whatever `met` prefetches for such a label.
     #[inline(always)]
     pub(super) fn ahead(&self, nodes: &[u32], i: usize, labels: &[u32], met: impl Fn(u32)) {
         if let Some(&node) = nodes.get(i + 24) {
@@ -60,6 +61,7 @@ pub(super) struct Level {
 }
 
 impl Level {
+    /// Borrows the network.
     pub(super) fn network(&self) -> Network<'_, f64> {
         Network { graph: self.graph.borrow(), size: &self.size }
     }
@@ -68,13 +70,13 @@ impl Level {
 /// Sums of weights by cluster, cleared in time proportional to the clusters touched.
 pub(super) struct Tally {
     weight: Vec<f64>,
-    /// The first `count` are the clusters with a sum, in the order they were met.
+    /// The clusters with a sum are the first `count`, in the order of their first weight.
     touched: Vec<u32>,
     count: usize,
 }
 
 impl Tally {
-    /// No sums yet of so many clusters.
+    /// Makes sums of 0 for `n_clusters` clusters.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -82,7 +84,7 @@ impl Tally {
         Ok(Tally { weight: memory::zeros(n_clusters, CLUSTERS)?, touched: vec![0], count: 0 })
     }
 
-    /// Adds weights > 0 of some clusters.
+    /// Adds weights above 0 to the sums of their clusters.
     #[inline]
     pub(super) fn add(&mut self, weights: impl Iterator<Item = (u32, f64)>) {
         for (cluster, weight) in weights {
@@ -90,30 +92,33 @@ impl Tally {
                 self.touched.resize(2 * self.touched.len(), 0);
             }
             let sum = &mut self.weight[cluster as usize];
-            // No branch: whether a cluster has been met cannot be foreseen, and waits for memory.
+            // There is no branch: whether a cluster was touched before cannot be predicted, and a
+            // branch would wait for memory.
             self.touched[self.count] = cluster;
             self.count += usize::from(*sum == 0.0);
             *sum += weight;
         }
     }
 
-    /// Asks for the sum of a cluster.
+    /// Prefetches the sum of a cluster.
     #[inline(always)]
     pub(super) fn ahead(&self, cluster: u32) {
         ahead(&self.weight, cluster as usize);
     }
 
+    /// Returns the sum of a cluster.
     #[inline]
     pub(super) fn get(&self, cluster: u32) -> f64 {
         self.weight[cluster as usize]
     }
 
-    /// Clusters with a sum, in the order they were met.
+    /// Returns the clusters with a sum, in the order of their first weight.
     #[inline]
     pub(super) fn touched(&self) -> &[u32] {
         &self.touched[..self.count]
     }
 
+    /// Resets all sums to 0.
     #[inline]
     pub(super) fn clear(&mut self) {
         for &cluster in &self.touched[..self.count] {
@@ -123,22 +128,25 @@ impl Tally {
     }
 }
 
-/// Tallies that tasks take and give back: one a thread, cleared.
+/// Cleared tallies that tasks take and return, so that there is one per thread.
 #[derive(Default)]
 pub(super) struct Tallies(Mutex<Vec<Tally>>);
 
 impl Tallies {
+    /// Takes a tally of `n` clusters, or makes one.
     pub(super) fn take(&self, n: usize) -> Result<Tally> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         kept.map_or_else(|| Tally::new(n), Ok)
     }
 
+    /// Returns a cleared tally for other tasks.
     pub(super) fn give(&self, tally: Tally) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(tally);
     }
 }
 
-/// Numbers clusters (labels below n) 0, 1, ... by first member and counts them.
+/// Replaces labels below n by 0, 1, ... in the order of first members, and returns the number of
+/// clusters.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -157,7 +165,8 @@ pub(super) fn renumber(membership: &mut [u32]) -> Result<usize> {
     Ok(count as usize)
 }
 
-/// The network whose nodes are the `n_parts` clusters of `part`, and its partition induced by the coarser `clusters`.
+/// Returns the network whose nodes are the `n_parts` clusters of `part`, and the partition of these
+/// nodes induced by the coarser `clusters`.
 pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
     network: &Network<W>,
     part: &[u32],
@@ -208,7 +217,7 @@ pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
             all.indices.extend_from_slice(&part.indices);
             all.data.extend_from_slice(&part.data);
             level.size.extend_from_slice(&block.size);
-            // A part lies in one cluster, so that any member tells which.
+            // A part is within one cluster, so its first member has the cluster of all.
             induced.extend(first.iter().map(|&node| clusters[node]));
         }
     }
@@ -216,7 +225,7 @@ pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
     Ok((level, induced))
 }
 
-/// [`renumber`] for labels below `bound`.
+/// Replaces labels below `bound` as [`renumber`] does.
 fn renumber_wide(membership: &mut [u32], bound: usize) -> Result<()> {
     const NONE: u32 = u32::MAX;
     let mut number = memory::filled(bound, NONE, CLUSTERS)?;

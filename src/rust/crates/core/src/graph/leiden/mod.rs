@@ -1,6 +1,8 @@
-//! Leiden (Traag, Waltman & van Eck 2019, Scientific Reports 9:5233) and Louvain clustering of a connectivity graph.
+//! Leiden (Traag, Waltman & van Eck 2019, Scientific Reports 9:5233) and Louvain clustering of a
+//! connectivity graph.
 //!
-//! Weights and sums are f64. The result depends on the graph, the parameters and the seed, not on the number of threads.
+//! Weights and sums are f64. The result depends on the graph, the parameters and the seed, not on
+//! the number of threads.
 
 mod aggregate;
 mod components;
@@ -17,31 +19,36 @@ use crate::session::{Monitor, Session};
 use aggregate::{aggregate, renumber, Network, CLUSTERS};
 use rayon::prelude::*;
 
-/// The objective that is maximised. A is the weight matrix, k_i = sum of row i, S = sum of A; i, j in the same cluster.
+/// The objective that is maximised. A is the weight matrix, k_i = sum of row i, S = sum of A; i, j
+/// in the same cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Objective {
-    /// Modularity with a resolution (Reichardt & Bornholdt 2006): 1/S sum_ij (A_ij - resolution k_i k_j / S).
+    /// Modularity with a resolution (Reichardt & Bornholdt 2006): 1/S sum_ij (A_ij - resolution k_i
+    /// k_j / S).
     #[default]
     Modularity,
     /// Constant Potts model (Traag, Van Dooren & Nesterov 2011): 1/S sum_ij (A_ij - resolution).
     Cpm,
 }
 
-/// Parameters of [`leiden`] and [`louvain`]; names and defaults are those of `scanpy.tl.leiden` where it has them.
+/// Parameters of [`leiden`] and [`louvain`]; names and defaults are those of `scanpy.tl.leiden`
+/// where it has them.
 #[derive(Debug, Clone)]
 pub struct LeidenParams {
     /// Higher values give more clusters.
     pub resolution: f64,
     /// The objective.
     pub objective: Objective,
-    /// Iterations, each from the partition of the one before; negative: until stable, which is when one changes nothing
-    /// (three in a row for at most 16,384 observations) or, for more observations, raises the objective by less than
-    /// 5e-5.
+    /// Number of iterations, each of which starts from the partition of the one before. Negative:
+    /// until the partition is stable. It is stable when an iteration changes nothing (three in a
+    /// row for at most 16,384 observations) or, for more observations, when it raises the objective
+    /// by less than 5e-5.
     pub n_iterations: i64,
     /// Seed of every random choice.
     pub seed: u64,
-    /// Randomness of the refinement, in units of edge weight: a node joins a cluster with probability proportional to
-    /// exp(gain / theta). 0 takes the best. Not used by Louvain.
+    /// Randomness of the refinement, in units of edge weight: a node joins a cluster with
+    /// probability proportional to exp(gain / theta). 0 takes the cluster of largest gain. Louvain
+    /// does not use it.
     pub theta: f64,
 }
 
@@ -54,31 +61,34 @@ impl Default for LeidenParams {
 /// A clustering.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Partition {
-    /// Cluster of each observation; clusters are numbered by decreasing size, ties by their first member.
+    /// Cluster of each observation; clusters are numbered by decreasing size, ties by their first
+    /// member.
     pub membership: Vec<u32>,
     /// Number of clusters.
     pub n_clusters: usize,
     /// Value of the objective; 0 for a graph without edges.
     pub quality: f64,
-    /// Iterations run.
+    /// Number of iterations that were run.
     pub n_iterations: usize,
 }
 
-/// Clusters the graph of `connectivities` (n_obs x n_obs, symmetric CSR) by the Leiden algorithm. Every cluster is
-/// connected; an observation without neighbours is a cluster of its own. A diagonal entry counts once, as stored.
+/// Clusters the graph of `connectivities` (n_obs x n_obs, symmetric CSR) by the Leiden algorithm.
+/// Every cluster is connected; an observation without neighbours is a cluster of its own. A
+/// diagonal entry counts once, as stored.
 ///
 /// # Errors
-/// [`Error::Parameter`] for parameters outside their domain and an asymmetric graph, [`Error::Shape`] for a graph that
-/// is not square, [`Error::Values`] for negative or non-finite weights, [`Error::Cancelled`].
+/// [`Error::Parameter`] for parameters outside their domain and an asymmetric graph,
+/// [`Error::Shape`] for a graph that is not square, [`Error::Values`] for negative or non-finite
+/// weights, [`Error::Cancelled`].
 pub fn leiden(connectivities: impl Links + Send + Sync, params: &LeidenParams, session: &Session) -> Result<Partition> {
     run(connectivities, params, true, session)
 }
 
-/// The Louvain algorithm (Blondel et al. 2008) with the queue of [`leiden`]: no refinement, so that a cluster may be
-/// disconnected.
+/// Clusters the graph by the Louvain algorithm (Blondel et al. 2008), with the queue of [`leiden`]
+/// but without refinement, so a cluster may be disconnected.
 ///
 /// # Errors
-/// As [`leiden`].
+/// Errors of [`leiden`].
 pub fn louvain(
     connectivities: impl Links + Send + Sync,
     params: &LeidenParams,
@@ -87,10 +97,11 @@ pub fn louvain(
     run(connectivities, params, false, session)
 }
 
-/// Modularity of a partition, [`Objective::Modularity`]; 0 for a graph without edges.
+/// Returns the modularity of a partition ([`Objective::Modularity`]); 0 for a graph without edges.
 ///
 /// # Errors
-/// [`Error::Shape`] when `membership` has not one entry per vertex, and those of [`leiden`] for the graph.
+/// [`Error::Shape`] where `membership` has not one entry per vertex; errors of [`leiden`] for the
+/// graph.
 pub fn modularity(connectivities: &impl Links, membership: &[u32], resolution: f64) -> Result<f64> {
     let connectivities = connectivities.borrowed();
     let graph = check(&connectivities, "modularity", &Monitor::default())?;
@@ -103,16 +114,19 @@ pub fn modularity(connectivities: &impl Links, membership: &[u32], resolution: f
     Session::with_threads(1).install(|| quality(&problem, &membership))
 }
 
-/// Graphs of at most this many vertices count as stable after three iterations in a row that change nothing, not one.
+/// The number of vertices up to which a graph is stable only after three iterations in a row that
+/// change nothing.
 const SMALL: usize = 16_384;
-/// Larger graphs are stable too when an iteration gains less than this: the number of ever smaller gains grows with the
-/// graph, and different seeds differ by ten times as much.
+/// The rise of the objective below which an iteration ends the clustering of larger graphs. The
+/// number of ever smaller gains grows with the graph, and different seeds differ by ten times as
+/// much.
 const LEAST_RISE: f64 = 5e-5;
 /// Vertices per parallel task.
 const VERTICES: usize = 4096;
 
-/// The graph with the two numbers that make both objectives one: the gain of moving a node of size s into a cluster of
-/// size S is (weight to it) - `penalty` s S, sizes being sums of strengths (modularity) or counts (CPM).
+/// The graph, with the two numbers that unify both objectives. The gain of moving a node of size s
+/// into a cluster of size S is (weight to it) - `penalty` s S; sizes are sums of strengths
+/// (modularity) or counts (CPM).
 struct Problem<'a> {
     graph: Graph<'a>,
     size: Vec<f64>,
@@ -141,7 +155,7 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// Value of the objective for clusters numbered below n.
+/// Returns the value of the objective for clusters numbered below n.
 fn quality(problem: &Problem, membership: &[u32]) -> Result<f64> {
     if problem.total <= 0.0 {
         return Ok(0.0);
@@ -157,7 +171,8 @@ fn quality(problem: &Problem, membership: &[u32]) -> Result<f64> {
         };
         vertices.map(of).sum::<f64>()
     };
-    // In blocks of vertices, added up in order.
+    // Sums of blocks of vertices are added in order, so that the result does not depend on the
+    // number of threads.
     let blocks = memory::parallel((0..membership.len().div_ceil(VERTICES)).into_par_iter().map(within), CLUSTERS)?;
     let inside: f64 = blocks.iter().sum();
     Ok((inside - problem.penalty * sizes.iter().map(|s| s * s).sum::<f64>()) / problem.total)
@@ -179,19 +194,20 @@ fn run(
     }
     let name = if refining { "leiden" } else { "louvain" };
     let graph = connectivities.borrowed();
-    // The graph once more, and numbers of its vertices.
+    // A copy of the graph, and numbers of its vertices.
     let bytes = graph.nnz().saturating_add(3 * graph.rows()).saturating_mul(8);
     let _held = session.hold(format!("{name} of {} cells with {} links", graph.rows(), graph.nnz()), bytes)?;
     session.install(|| {
         let monitor = &*session.monitor;
         let renumbered = Renumbered::new(check(&connectivities.borrowed(), name, monitor)?, monitor)?;
-        // Whoever hands it over needs it no more.
+        // The renumbered copy replaces the graph: a graph that was handed over is freed here.
         drop(connectivities);
         let problem = Problem::new(renumbered.graph(), params.objective, params.resolution)?;
         let n = problem.graph.n_vertices();
         let mut membership: Vec<u32> = memory::collected(0..n as u32, CLUSTERS)?;
         let mut done = 0u64;
-        // Another random refinement may find what one missed; worth its time on small graphs, where near-optima differ.
+        // Another random refinement may find a gain that one missed; this is worth its time on
+        // small graphs, where near-optima differ.
         let patience = if refining && n <= SMALL { 3 } else { 1 };
         let more = |done: u64| params.n_iterations < 0 || done < params.n_iterations.unsigned_abs();
         let mut before = f64::NEG_INFINITY;
@@ -208,7 +224,8 @@ fn run(
                 idle = if rising { 0 } else { idle + 1 };
                 done += 1;
             }
-            // Leiden's levels end with connected clusters except when the refinement finds nothing to merge.
+            // Leiden's levels end with connected clusters, except when the refinement finds nothing
+            // to merge.
             if !refining || !components::split(problem.graph, &mut membership, monitor)? || !more(done) {
                 break;
             }
@@ -220,7 +237,8 @@ fn run(
     })
 }
 
-/// One iteration: moves, refines and aggregates until nothing is left to aggregate. Tells whether any node moved.
+/// Runs one iteration: moves, refines and aggregates until nothing is left to aggregate. Returns
+/// whether any node moved.
 fn iterate(
     problem: &Problem,
     params: &LeidenParams,
@@ -235,7 +253,8 @@ fn iterate(
     let network = problem.network();
     let mut moved = moving::move_nodes(&network, membership, penalty, &mut stream, monitor)?;
 
-    // `node_of[v]` is the node of the present level that holds vertex v, `clusters` the partition of those nodes.
+    // `node_of[v]` is the node of the present level that holds vertex v; `clusters` is the
+    // partition of these nodes.
     let mut clusters = memory::copied(membership, CLUSTERS)?;
     let mut n_clusters = renumber(&mut clusters)?;
     let mut node_of = if refining {
@@ -275,7 +294,7 @@ fn iterate(
     Ok(moved)
 }
 
-/// Numbers clusters of any labels 0, 1, ... by first member.
+/// Replaces any labels by 0, 1, ... in the order of first members.
 fn renumber_any(membership: &mut [u32]) {
     let mut number = std::collections::HashMap::new();
     for cluster in membership {
@@ -284,7 +303,7 @@ fn renumber_any(membership: &mut [u32]) {
     }
 }
 
-/// Numbers clusters by decreasing size, ties by first member.
+/// Renumbers clusters by decreasing size, ties by first member, and returns their number.
 fn order_by_size(membership: &mut [u32]) -> Result<usize> {
     let count = renumber(membership)?;
     let mut size = memory::zeros::<usize>(count, CLUSTERS)?;

@@ -9,11 +9,13 @@ use crate::session::Monitor;
 use rayon::prelude::*;
 use std::collections::VecDeque;
 
-/// Gains below this share of the mean node's total weight are rounding, and would let nodes swing for ever.
+/// The least gain of a move, as a share of the mean weight per node: smaller gains are rounding
+/// errors, by which nodes would move back and forth forever.
 const LEAST_GAIN: f64 = 1e-10;
 
-/// A random order of visits. In a large network it is random within windows of 256 nodes only: neighbours are close in
-/// number (`locality`), and the memory that a window needs stays in the cache.
+/// Returns a random order of visits. In a large network it is random only within windows of 256
+/// nodes: neighbours are close in number (`locality`), and the memory of a window stays in the
+/// cache.
 pub(super) fn visits(n: usize, stream: &mut Stream) -> Result<Vec<u32>> {
     let window = if n > 16_384 { 256 } else { n.max(1) };
     let mut order: Vec<u32> = memory::collected(0..n as u32, CLUSTERS)?;
@@ -21,24 +23,26 @@ pub(super) fn visits(n: usize, stream: &mut Stream) -> Result<Vec<u32>> {
     Ok(order)
 }
 
-/// Networks of fewer nodes are not worth the threads; larger ones look at this many nodes at a time.
+/// Nodes of the networks that are large enough for parallel work, and nodes evaluated at a time in
+/// these.
 const BATCH: usize = 8192;
 /// Nodes per parallel task.
 const NODES: usize = 512;
 
-/// Clusters of nodes as they are now.
+/// The present clusters of nodes.
 struct State<'a, W> {
     network: &'a Network<'a, W>,
     membership: &'a mut [u32],
-    /// Of each cluster: sum of the sizes of its nodes, and their number.
+    /// The sum of the sizes of each cluster's nodes.
     size: Vec<f64>,
+    /// The number of each cluster's nodes.
     count: Vec<u32>,
     penalty: f64,
     least_gain: f64,
 }
 
 impl<W: Copy + Into<f64>> State<'_, W> {
-    /// Asks for what [`State::best`] needs of the nodes after `nodes[i]`.
+    /// Prefetches for [`State::best`] of the nodes after `nodes[i]`.
     #[inline(always)]
     fn ahead(&self, nodes: &[u32], i: usize, tally: &Tally) {
         self.network.ahead(nodes, i, self.membership, |cluster| {
@@ -47,7 +51,8 @@ impl<W: Copy + Into<f64>> State<'_, W> {
         });
     }
 
-    /// The cluster of largest gain for a node: its own, a neighbour's, or `None` for an empty one.
+    /// Returns the cluster of largest gain for a node: its own, a neighbour's, or `None` for an
+    /// empty one.
     #[inline]
     fn best(&self, node: usize, tally: &mut Tally) -> Option<u32> {
         let from = self.membership[node];
@@ -66,13 +71,15 @@ impl<W: Copy + Into<f64>> State<'_, W> {
     }
 }
 
-/// Moves nodes to the neighbouring (or an empty) cluster of largest gain until no move gains; a node is looked at again
-/// when a neighbour leaves for a cluster that is not its own. Labels in `membership` are below the number of nodes.
-/// Tells whether any node moved.
+/// Moves nodes to the neighbouring (or an empty) cluster of largest gain until no move gains. A
+/// node is evaluated again when a neighbour moves to another cluster than its own. Labels in
+/// `membership` are below the number of nodes. Returns whether any node moved.
 ///
-/// Nodes come from the queue in batches. Which of a batch want to move is found in parallel from the clusters before
-/// it; those are looked at again one by one, so that a move is always judged by the clusters as they are. Batches do not
-/// depend on the number of threads. From clusters of one, where everything moves, nodes come one by one.
+/// Nodes come from the queue in batches. The nodes of a batch that want to move are found in
+/// parallel, from the clusters before the batch. Only these are then evaluated again, one by one,
+/// so that every move is decided from the present clusters. Batches do not depend on the number of
+/// threads. Where most clusters have one node at the start, so that nearly all nodes move, each
+/// node is first evaluated one by one.
 pub(super) fn move_nodes<W: Copy + Into<f64> + Sync>(
     network: &Network<W>,
     membership: &mut [u32],
@@ -91,13 +98,13 @@ pub(super) fn move_nodes<W: Copy + Into<f64> + Sync>(
     let mut empty: Vec<u32> = memory::room(n, CLUSTERS)?;
     empty.extend((0..n as u32).rev().filter(|&c| count[c as usize] == 0));
     let mean = network.graph.data.iter().map(|&w| w.into()).sum::<f64>() / n.max(1) as f64;
-    // Nodes still to be looked at one by one.
+    // The number of nodes still to be evaluated one by one.
     let scattered = n - empty.len() > n / 2;
     let mut unsettled = if n < BATCH { usize::MAX } else { usize::from(scattered) * n };
     let tallies = Tallies::default();
     let mut state = State { network, membership, size, count, penalty, least_gain: LEAST_GAIN * mean };
 
-    // A node is in it once at most.
+    // A node is in the queue once at most.
     let mut queue = VecDeque::from(visits(n, stream)?);
     let mut queued = memory::filled(n, true, CLUSTERS)?;
     let mut tally = Tally::new(n)?;
@@ -123,7 +130,7 @@ pub(super) fn move_nodes<W: Copy + Into<f64> + Sync>(
                 Ok(wants)
             };
             let wants: Vec<Vec<bool>> = batch.par_chunks(NODES).map(look).collect::<Result<_>>()?;
-            // A neighbour that moves within the batch calls for another look.
+            // A neighbour that moves within the batch puts the node into the queue again.
             batch.iter().for_each(|&node| queued[node as usize] = false);
             Some(wants.concat())
         } else {

@@ -1,8 +1,10 @@
-//! Leading eigenvectors of D^-1/2 A D^-1/2: Chebyshev-filtered subspace iteration (Zhou, Saad, Tiago & Chelikowsky
-//! 2006, J. Comput. Phys. 219) with fixed-order reductions, and [`leading_eigenpairs`] of small dense matrices.
+//! Leading eigenvectors of D^-1/2 A D^-1/2: Chebyshev-filtered subspace iteration (Zhou, Saad,
+//! Tiago & Chelikowsky 2006, J. Comput. Phys. 219) with fixed-order reductions, and
+//! [`leading_eigenpairs`] of small dense matrices.
 //!
-//! The iteration works on the similar matrix P = D^-1 A, which is self-adjoint in the inner product weighted by the
-//! degrees D: its product with a block needs no scaling of the gathered rows, and its trivial eigenvector is constant.
+//! The iteration works on the similar matrix P = D^-1 A, which is self-adjoint in the inner product
+//! weighted by the degrees D: its product with a block needs no scaling of the gathered rows, and
+//! its trivial eigenvector is constant.
 
 use super::ROUND_START;
 use crate::error::Result;
@@ -21,7 +23,7 @@ const ROWS: usize = 4096;
 const BLOCK: usize = 8;
 /// Graphs of at most this many vertices are solved densely.
 const DENSE: usize = 64;
-/// Tolerances from here on are reached with vectors of single precision.
+/// Tolerances of this or more are reached with vectors of single precision.
 const SINGLE: f64 = 2e-5;
 /// Largest degree of one filter.
 const MAX_DEGREE: usize = 24;
@@ -66,13 +68,13 @@ impl Real for f64 {
 
 /// The name of vectors of a graph in errors.
 const VECTORS: &str = "eigenvectors of the graph";
-/// Bytes of the sums of blocks.
+/// Bytes of the sums of blocks that are in memory at a time.
 const SUMS: usize = 16 << 20;
 
-/// When to stop.
+/// The conditions that end the iteration.
 #[derive(Clone, Copy)]
 struct Limits {
-    /// A Ritz pair of residual below this is good enough.
+    /// The residual below which a Ritz pair is converged.
     tolerance: f64,
     /// Products with the matrix after which the present approximation is returned.
     products: usize,
@@ -82,7 +84,7 @@ struct Limits {
 pub(in crate::graph) struct Pairs {
     /// n x dim, row-major, columns of norm 1.
     pub(in crate::graph) vectors: Vec<f64>,
-    /// From the largest.
+    /// Eigenvalues, descending.
     pub(in crate::graph) values: Vec<f64>,
     /// Largest norm of M x - value x.
     pub(in crate::graph) residual: f64,
@@ -90,9 +92,9 @@ pub(in crate::graph) struct Pairs {
     pub(in crate::graph) converged: bool,
 }
 
-/// The `dim` largest eigenpairs of M = D^-1/2 A D^-1/2 orthogonal to the trivial one (D^1/2 1, of eigenvalue 1), for a
-/// graph of more than `dim` + 1 vertices, each with a weight above 0. After `products` products with the matrix the
-/// present approximation is returned.
+/// Computes the `dim` largest eigenpairs of M = D^-1/2 A D^-1/2 orthogonal to the trivial one
+/// (D^1/2 1, of eigenvalue 1). The graph has more than `dim` + 1 vertices, each with a weight above
+/// 0. After `products` products with the matrix the present approximation is returned.
 pub(in crate::graph) fn leading(
     graph: Graph,
     dim: usize,
@@ -114,7 +116,8 @@ pub(in crate::graph) fn leading(
     }
 }
 
-/// `W` is the width when known at compile time, else 0.
+/// Computes [`leading`] by filtered subspace iteration. `W` is the width if it is known at compile
+/// time, else 0.
 fn filtered<T: Real, const W: usize>(
     graph: Graph,
     dim: usize,
@@ -132,12 +135,13 @@ fn filtered<T: Real, const W: usize>(
         let mut stream = Stream::new(seed, ROUND_START, i as u64);
         row.iter_mut().for_each(|value| *value = T::of(stream.uniform() - 0.5));
     });
-    // The vectors before, and then those after, in their place; or products.
+    // The vectors of the recurrence before `x`, replaced in place by those after; later the
+    // products.
     let mut y = memory::filled(size, T::of(0.0), VECTORS)?;
 
     monitor.begin(limits.products as u64);
     let mut products = 0;
-    // Everything below `cut` is damped; it follows the smallest Ritz value of the block upwards.
+    // Everything below `cut` is damped; `cut` follows the smallest Ritz value of the block upwards.
     let mut cut = 0.5;
     loop {
         // Filter: x <- T_m((P - centre) / half) x by the three-term recurrence.
@@ -157,7 +161,7 @@ fn filtered<T: Real, const W: usize>(
         products += degree_of_filter + 1;
         monitor.advance(degree_of_filter as u64 + 1);
 
-        // Orthonormalise, twice for accuracy, off the constant vector; then Rayleigh-Ritz.
+        // Orthonormalise, twice for accuracy, without the constant vector; then Rayleigh-Ritz.
         remove_constant::<T, W>(&degree, &mut x, width, monitor)?;
         for _ in 0..2 {
             let gram = gram::<T, W>(&degree, &x, &x, width, monitor)?;
@@ -180,7 +184,7 @@ fn filtered<T: Real, const W: usize>(
     }
 }
 
-/// out = combine(P x, x, out), row by row.
+/// Sets out = combine(P x, x, out), row by row.
 fn product<T: Real, const W: usize>(
     graph: Graph,
     degree: &[f64],
@@ -220,8 +224,8 @@ fn product<T: Real, const W: usize>(
     })
 }
 
-/// Sums `term(row)` over all rows into a vector of `len`: per block of rows, then over the blocks in order. As many sums
-/// of blocks as [`SUMS`] bytes hold are there at a time.
+/// Sums `term(row)` over all rows into a vector of `len` values: per block of rows, then over the
+/// blocks in order. As many sums of blocks as fit into [`SUMS`] bytes are in memory at a time.
 fn ordered_sum(n: usize, len: usize, monitor: &Monitor, term: impl Fn(usize, &mut [f64]) + Sync) -> Result<Vec<f64>> {
     let mut total = memory::zeros(len, VECTORS)?;
     let (blocks, together) = (n.div_ceil(ROWS), (SUMS / (8 * len.max(1))).max(16));
@@ -246,6 +250,7 @@ fn ordered_sum(n: usize, len: usize, monitor: &Monitor, term: impl Fn(usize, &mu
     Ok(total)
 }
 
+/// Subtracts from each column its component along the constant vector.
 fn remove_constant<T: Real, const W: usize>(
     degree: &[f64],
     x: &mut [T],
@@ -264,7 +269,7 @@ fn remove_constant<T: Real, const W: usize>(
     Ok(())
 }
 
-/// X' D Y, width x width row-major, symmetrised.
+/// Returns X' D Y, width x width row-major, symmetrised.
 fn gram<T: Real, const W: usize>(
     degree: &[f64],
     x: &[T],
@@ -290,7 +295,7 @@ fn gram<T: Real, const W: usize>(
     Ok(sum)
 }
 
-/// X <- X T, T width x width row-major.
+/// Replaces X by X T, with T width x width row-major.
 fn transform<T: Real, const W: usize>(x: &mut [T], t: &[f64], width: usize, monitor: &Monitor) -> Result<()> {
     let width = if W > 0 { W } else { width };
     x.par_chunks_mut(ROWS * width).try_for_each(|rows| {
@@ -311,7 +316,7 @@ fn transform<T: Real, const W: usize>(x: &mut [T], t: &[f64], width: usize, moni
     })
 }
 
-/// Largest norm of P x - lambda x over the first `dim` columns.
+/// Returns the largest norm of P x - lambda x over the first `dim` columns.
 fn residual<T: Real, const W: usize>(
     degree: &[f64],
     x: &[T],
@@ -329,7 +334,8 @@ fn residual<T: Real, const W: usize>(
     Ok(sums.iter().fold(0.0f64, |m, &s| m.max(s.sqrt())))
 }
 
-/// V S^-1/2 of a Gram matrix V S V'; directions lost to rounding keep a tiny, harmless weight.
+/// Returns V S^-1/2 of a Gram matrix V S V'; directions lost to rounding keep a tiny, harmless
+/// weight.
 fn inverse_root(mut gram: Vec<f64>, width: usize, monitor: &Monitor) -> Result<Vec<f64>> {
     let (values, mut vectors) = leading_eigenpairs(&mut gram, width, width, 1, monitor)?;
     let least = values[0].max(f64::MIN_POSITIVE) * 1e-15;
@@ -339,13 +345,13 @@ fn inverse_root(mut gram: Vec<f64>, width: usize, monitor: &Monitor) -> Result<V
     Ok(vectors)
 }
 
-/// [`leading`] for a small graph, from its whole matrix.
+/// Computes [`leading`] of a small graph from its whole matrix.
 fn dense(graph: Graph, dim: usize, monitor: &Monitor) -> Result<Pairs> {
     let n = graph.n_vertices();
     let strength = |i: usize| graph.row(i).1.iter().map(|&w| f64::from(w)).sum::<f64>().sqrt();
     let root: Vec<f64> = memory::collected((0..n).map(strength), VECTORS)?;
     let total: f64 = root.iter().map(|r| r * r).sum();
-    // The trivial eigenvalue becomes -1, the last.
+    // The trivial eigenvalue becomes -1, the smallest.
     let mut a: Vec<f64> = memory::room(memory::count(&[n, n], VECTORS)?, VECTORS)?;
     a.extend(root.iter().flat_map(|x| root.iter().map(move |y| -2.0 * x * y / total)));
     for i in 0..n {

@@ -1,6 +1,7 @@
-//! Spectral layout: eigenvectors of the normalised Laplacian of a connectivity graph, the default start of UMAP.
+//! Spectral layout: eigenvectors of the normalised Laplacian of a connectivity graph, the default
+//! initial positions of UMAP.
 //!
-//! Sizes and conventions follow umap-learn's `spectral_layout`; the eigensolver is our own (`eigen`).
+//! Sizes and conventions follow umap-learn's `spectral_layout`; the eigensolver is in `eigen`.
 
 mod eigen;
 
@@ -14,10 +15,10 @@ use crate::session::{Monitor, Session};
 pub(super) use eigen::leading;
 use ndarray::Array2;
 
-/// A residual below this is good enough to start from (umap-learn's tolerance), and so is whatever is there after
-/// `MAX_PRODUCTS` products.
+/// The residual of eigenvectors that serve as initial positions (umap-learn's tolerance). After
+/// `MAX_PRODUCTS` products any residual is accepted.
 pub(super) const ROUGH: f64 = 1e-3;
-/// Residual of a layout for its own sake.
+/// The residual of a layout that is itself the result.
 const FINE: f64 = 1e-5;
 const MAX_PRODUCTS: usize = 400;
 
@@ -25,30 +26,33 @@ const MAX_PRODUCTS: usize = 400;
 const ROUND_RANDOM: u64 = 1 << 40;
 pub(super) const ROUND_START: u64 = (1 << 40) + 1;
 
-/// A spectral layout and how it came about.
+/// A spectral layout, and how well it was computed.
 #[derive(Debug, Clone)]
 pub struct SpectralLayout {
     /// n_obs x n_components.
     pub coordinates: Array2<f64>,
-    /// Connected components of the graph.
+    /// Number of connected components of the graph.
     pub n_connected: usize,
-    /// Largest residual `|M x - lambda x|` over the eigenpairs used, `x` of norm 1; 0 when none was computed.
+    /// Largest residual `|M x - lambda x|` over the eigenpairs used, `x` of norm 1; 0 when none was
+    /// computed.
     pub residual: f64,
     /// Deviations from "one connected graph, solved to tolerance", in words; empty without any.
     pub notes: Vec<String>,
 }
 
-/// Eigenvectors 2 to `n_components` + 1 of the normalised Laplacian I - D^-1/2 A D^-1/2 of `graph` (n_obs x n_obs,
-/// symmetric CSR), each of norm 1, the entry of largest magnitude positive.
+/// Computes eigenvectors 2 to `n_components` + 1 of the normalised Laplacian I - D^-1/2 A D^-1/2 of
+/// `graph` (n_obs x n_obs, symmetric CSR). Each has norm 1, and its entry of largest magnitude is
+/// positive.
 ///
-/// A graph of several connected components is laid out per component: components get places of their own (for at most
-/// `2 * n_components` of them the ends of the coordinate axes, as in umap-learn; otherwise a spiral of discs with areas
-/// proportional to the components' sizes, largest in the middle), each component's own layout is scaled into its place,
-/// and one too small to have enough eigenvectors is filled with uniform random positions.
+/// A graph of several connected components is laid out per component, and each component's layout
+/// is scaled into a place of its own. For at most `2 * n_components` components the places are the
+/// ends of the coordinate axes, as in umap-learn. For more, they are a spiral of discs with areas
+/// proportional to the components' sizes, the largest in the middle. A component too small to have
+/// enough eigenvectors gets uniform random positions.
 ///
 /// # Errors
-/// [`Error::Parameter`] for `n_components` = 0 and for an asymmetric graph, [`Error::Shape`], [`Error::Values`],
-/// [`Error::Cancelled`].
+/// [`Error::Parameter`] for `n_components` = 0 and for an asymmetric graph, [`Error::Shape`],
+/// [`Error::Values`], [`Error::Cancelled`].
 pub fn spectral_layout(
     graph: &impl Links,
     n_components: usize,
@@ -56,7 +60,7 @@ pub fn spectral_layout(
     session: &Session,
 ) -> Result<SpectralLayout> {
     let graph = &graph.borrowed();
-    // The coordinates, and the eigenvectors they are made of.
+    // The coordinates, and the eigenvectors that they are made of.
     let bytes = graph.rows().saturating_mul(n_components).saturating_mul(16);
     let _held =
         session.hold(format!("the spectral layout of {} cells in {n_components} components", graph.rows()), bytes)?;
@@ -66,7 +70,7 @@ pub fn spectral_layout(
     })
 }
 
-/// [`spectral_layout`] with eigenpairs of residual `tolerance`.
+/// Computes a [`spectral_layout`] with eigenpairs of residual `tolerance`.
 pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monitor: &Monitor) -> Result<SpectralLayout> {
     if dim == 0 {
         return Err(Error::parameter("n_components", "at least 1", dim));
@@ -121,7 +125,8 @@ pub(super) fn layout(graph: Graph, dim: usize, tolerance: f64, seed: u64, monito
 /// The name of random positions in errors.
 const RANDOM: &str = "random positions of n_components of every observation";
 
-/// Coordinates of one connected graph, row-major. `vertex` numbers its rows in the whole graph (for random numbers).
+/// Computes the coordinates of one connected graph, row-major. `vertex` returns a row's number in
+/// the whole graph, which chooses its random numbers.
 fn component(
     graph: Graph,
     dim: usize,
@@ -165,7 +170,8 @@ fn component(
     Ok(coordinates)
 }
 
-/// Component of each vertex, numbered by first vertex, and the components' sizes.
+/// Returns the component of each vertex, numbered in the order of their first vertices, and the
+/// components' sizes.
 pub(super) fn connected(graph: Graph, monitor: &Monitor) -> Result<(Vec<u32>, Vec<usize>)> {
     const NONE: u32 = u32::MAX;
     let n = graph.n_vertices();
@@ -197,12 +203,13 @@ pub(super) fn connected(graph: Graph, monitor: &Monitor) -> Result<(Vec<u32>, Ve
     Ok((label, sizes))
 }
 
-/// Where a component goes.
+/// The place of a component's layout.
 struct Place {
     centre: Vec<f64>,
     radius: f64,
 }
 
+/// Returns the place of each component, by its size.
 fn places(sizes: &[usize], dim: usize) -> Vec<Place> {
     let count = sizes.len();
     let unit = |d: usize, value: f64| {

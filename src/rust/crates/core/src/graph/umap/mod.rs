@@ -1,8 +1,9 @@
 //! UMAP (McInnes, Healy & Melville 2018, arXiv 1802.03426) on a graph of connectivities.
 //!
-//! [`Mode::Batch`], the default, moves every point once per epoch from the positions of the epoch before, so the result
-//! is the same for any number of threads; [`Mode::Sequential`] has the structure of umap-learn's optimiser, one edge
-//! after the other on one thread. Both sample edges in proportion to their weight, and negative samples, as umap-learn.
+//! [`Mode::Batch`], the default, moves every point once per epoch, from the positions of the
+//! previous epoch, so the result is the same for any number of threads. [`Mode::Sequential`] has
+//! the structure of umap-learn's optimiser: one edge after the other on one thread. Both choose
+//! edges in proportion to their weight, and draw negative samples, as umap-learn does.
 
 mod batch;
 mod clock;
@@ -24,10 +25,10 @@ use crate::session::Session;
 use curve::Curve;
 use ndarray::Array2;
 
-/// How points are moved.
+/// The optimiser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// All points at once per epoch, in parallel, from the positions of the epoch before.
+    /// All points at once per epoch, in parallel, from the positions of the previous epoch.
     #[default]
     Batch,
     /// One sampled edge after the other on one thread, as umap-learn.
@@ -49,15 +50,15 @@ pub struct UmapParams {
     pub alpha: f64,
     /// Weight of negative samples.
     pub gamma: f64,
-    /// Negative samples per positive one.
+    /// Negative samples per positive sample.
     pub negative_sample_rate: usize,
-    /// Curve parameter; `None`: from `min_dist` and `spread`.
+    /// Curve parameter; `None` computes it from `min_dist` and `spread`.
     pub a: Option<f64>,
-    /// Curve parameter; `None`: from `min_dist` and `spread`.
+    /// Curve parameter; `None` computes it from `min_dist` and `spread`.
     pub b: Option<f64>,
-    /// Where points start.
+    /// The source of the initial positions.
     pub init: Init,
-    /// How points are moved.
+    /// The optimiser.
     pub mode: Mode,
     /// Seed of every random number.
     pub seed: u64,
@@ -82,27 +83,29 @@ impl Default for UmapParams {
     }
 }
 
-/// An embedding and the values that defaults resolved to.
+/// An embedding, and the values of parameters that had none.
 #[derive(Debug, Clone)]
 pub struct UmapResult {
     /// n_obs x n_components.
     pub embedding: Array2<f32>,
-    /// Curve parameter used.
+    /// Curve parameter that was used.
     pub a: f64,
-    /// Curve parameter used.
+    /// Curve parameter that was used.
     pub b: f64,
-    /// Epochs run.
+    /// Number of epochs that were run.
     pub n_epochs: usize,
-    /// Notes for the user (several connected components, an approximate or random start); often empty.
+    /// Notes for the user (several connected components, an approximate or random start); often
+    /// empty.
     pub notes: Vec<String>,
 }
 
-/// Embeds the graph of `connectivities` (n_obs x n_obs, symmetric CSR, as `obsp["connectivities"]`), borrowed or handed over.
+/// Embeds the graph of `connectivities` (n_obs x n_obs, symmetric CSR, as
+/// `obsp["connectivities"]`), borrowed or handed over.
 ///
 /// # Errors
-/// [`Error::Parameter`] for parameters outside their domain and an asymmetric graph, [`Error::Shape`] for a graph that
-/// is not square or a start of the wrong shape, [`Error::Values`] for negative or non-finite weights or start
-/// positions, [`Error::Cancelled`].
+/// [`Error::Parameter`] for parameters outside their domain and an asymmetric graph,
+/// [`Error::Shape`] for a graph that is not square or a start of the wrong shape, [`Error::Values`]
+/// for negative or non-finite weights or start positions, [`Error::Cancelled`].
 pub fn umap(connectivities: impl Links + Send + Sync, params: &UmapParams, session: &Session) -> Result<UmapResult> {
     validate(params)?;
     let (a, b) = match (params.a, params.b) {
@@ -112,14 +115,14 @@ pub fn umap(connectivities: impl Links + Send + Sync, params: &UmapParams, sessi
         (None, Some(b)) => return Err(Error::parameter("a, b", "both or neither", format!("b = {b} alone"))),
     };
     let view = connectivities.borrowed();
-    // The graph once more, and positions with what moves them.
+    // A copy of the graph, and the positions with the moments of the optimiser.
     let held = view.nnz().saturating_add(2 * params.n_components.saturating_mul(view.rows()));
     let what = format!("umap of {} cells in {} components", view.rows(), params.n_components);
     let _held = session.hold(what, held.saturating_mul(8))?;
     session.install(|| {
         let renumbered =
             Renumbered::new(check(&connectivities.borrowed(), "umap", &session.monitor)?, &session.monitor)?;
-        // Whoever hands it over needs it no more.
+        // The renumbered copy replaces the graph: a graph that was handed over is freed here.
         drop(connectivities);
         let graph = renumbered.graph();
         let n = graph.n_vertices();
@@ -140,7 +143,7 @@ pub fn umap(connectivities: impl Links + Send + Sync, params: &UmapParams, sessi
             return Err(Error::Numerical(message));
         }
         let embedding = Array2::from_shape_vec((n, dim), coordinates).map_err(|e| Error::Internal(e.to_string()))?;
-        // The memory of its patch, asked for here as making it gives no error.
+        // The memory of its patch is probed here, because making the patch returns no error.
         memory::probe(4 * embedding.len())?;
         Ok(UmapResult { embedding, a, b, n_epochs, notes: start.notes })
     })
@@ -157,21 +160,24 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Learning rate of an epoch, linear to zero.
+    /// Returns the learning rate of an epoch, which falls linearly to zero.
     fn rate(&self, epoch: usize) -> f64 {
         self.params.alpha * (1.0 - epoch as f64 / self.n_epochs as f64)
     }
 
-    /// Edges below this weight would be sampled less than once; umap-learn drops them.
+    /// Returns the least weight of an edge that is sampled: lighter ones would be sampled less than
+    /// once, and umap-learn drops them.
     fn least_weight(&self) -> f32 {
         self.largest / if self.n_epochs > 10 { self.n_epochs as f32 } else { 200.0 }
     }
 }
 
+/// Returns the largest weight of a graph; 0 without edges.
 fn largest_weight(graph: Graph) -> f32 {
     graph.data.iter().fold(0.0, |m: f32, &w| m.max(w))
 }
 
+/// Checks the parameters.
 fn validate(params: &UmapParams) -> Result<()> {
     let finite = |name: &'static str, value: f64, least: f64, strict: bool| {
         if value.is_finite() && (value > least || (!strict && value == least)) {

@@ -1,4 +1,4 @@
-//! Stored bytes of chunks far away, fetched before they are asked for.
+//! Prefetched bytes of chunks in far stores.
 
 use crate::error::Result;
 use crate::memory;
@@ -6,10 +6,10 @@ use crate::store::array::Extent;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The bytes of an extent; none for an object that is not there.
+/// The bytes of an extent; `None` for an object that does not exist.
 type Stored = Option<Vec<u8>>;
 
-/// Bytes that came, until who asked for them takes them.
+/// Bytes that were fetched and not yet requested.
 #[derive(Debug, Default)]
 pub(super) struct Ahead(Mutex<HashMap<(u64, u64), Stored>>);
 
@@ -19,28 +19,32 @@ impl Ahead {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns whether there are no bytes.
     pub(super) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
+    /// Returns whether the bytes of an extent are there.
     pub(super) fn has(&self, extent: &Extent) -> bool {
         self.lock().contains_key(&(extent.object, extent.at))
     }
 
+    /// Adds the bytes of an extent.
     pub(super) fn put(&self, extent: &Extent, bytes: Option<&[u8]>) -> Result<()> {
         let bytes = bytes.map(|bytes| memory::copied(bytes, "a stored chunk")).transpose()?;
         self.lock().insert((extent.object, extent.at), bytes);
         Ok(())
     }
 
-    /// Takes the bytes of an extent.
+    /// Returns the bytes of an extent and removes them.
     pub(super) fn take(&self, extent: &Extent) -> Option<Stored> {
         let found = self.lock().remove(&(extent.object, extent.at))?;
         let whole = |bytes: &Vec<u8>| extent.size == Extent::WHOLE || bytes.len() as u64 == extent.size;
-        // Of a run of values another part may begin there.
+        // Another part of a contiguous dataset may begin at the same place.
         found.as_ref().is_none_or(whole).then_some(found)
     }
 
+    /// Removes all bytes.
     pub(super) fn clear(&self) {
         self.lock().clear();
     }

@@ -81,28 +81,28 @@ impl RawDataset {
         self.meta().number.swapped
     }
 
-    /// Whether its stored bytes are far away.
+    /// Returns whether the array is in a far store.
     pub(crate) fn is_far(&self) -> bool {
         self.array.is_far()
     }
 
-    /// Requests and bytes so far of the store it is in, where that is far away.
+    /// Returns the requests and bytes of its store so far; `None` unless the store is far.
     pub(crate) fn traffic(&self) -> Option<Traffic> {
         self.node.store().traffic()
     }
 
-    /// Stored bytes of values, roughly.
+    /// Returns the approximate stored bytes of `values` values.
     pub(crate) fn stored_bytes(&self, values: u64) -> usize {
         let all = self.shape().iter().fold(1_u64, |n, &e| n.saturating_mul(e)).max(1);
         (self.disk_bytes() as f64 * (values as f64 / all as f64)) as usize
     }
 
-    /// Finds the stored bytes that will be asked for and are not here: of chunks, by their numbers, or
-    /// of the values in `runs` where the array is contiguous.
+    /// Prefetches stored bytes, many at a time: of `chunks`, by their numbers, or for a contiguous
+    /// array of the values in `runs`.
     ///
     /// # Errors
-    /// Errors of finding them.
-    pub(crate) fn wanted(&self, chunks: impl Iterator<Item = u64>, runs: &[Range<u64>]) -> Result<Vec<Extent>> {
+    /// Errors of locating and of fetching them.
+    pub(crate) fn fetch_ahead(&self, chunks: impl Iterator<Item = u64>, runs: &[Range<u64>]) -> Result<()> {
         let mut extents = Vec::new();
         match &self.meta().access {
             Access::Chunks(_) => {
@@ -122,41 +122,19 @@ impl RawDataset {
             }
             Access::Run(None) | Access::Boxes => {}
         }
-        Ok(extents)
-    }
-
-    /// Fetches stored bytes before they are asked for, many at a time, and those of another array
-    /// with the same requests where both are in one file.
-    ///
-    /// # Errors
-    /// Errors of fetching them.
-    pub(crate) fn fetch_ahead(&self, wanted: &[Extent], other: Option<(&RawDataset, &[Extent])>) -> Result<()> {
-        let fetch = |dataset: &RawDataset, wanted: &[Extent]| match wanted {
-            [] => Ok(()),
-            _ => dataset.array.fetch(wanted, &mut |i, bytes| dataset.ahead.put(&wanted[i], bytes)),
-        };
-        let Some((other, of_other)) = other else { return fetch(self, wanted) };
-        if self.array.file().is_none() || self.array.file() != other.array.file() {
-            fetch(self, wanted)?;
-            return fetch(other, of_other);
-        }
-        let all: Vec<Extent> = wanted.iter().chain(of_other).copied().collect();
-        if all.is_empty() {
+        if extents.is_empty() {
             return Ok(());
         }
-        self.array.fetch(&all, &mut |i, bytes| match i.checked_sub(wanted.len()) {
-            None => self.ahead.put(&all[i], bytes),
-            Some(_) => other.ahead.put(&all[i], bytes),
-        })
+        self.array.fetch(&extents, &mut |i, bytes| self.ahead.put(&extents[i], bytes))
     }
 
-    /// Forgets stored bytes that nobody asked for.
+    /// Drops prefetched bytes that were not requested.
     pub(crate) fn forget_ahead(&self) {
         self.ahead.clear();
     }
 
-    /// Fetches extents and hands each to `take`, see [`ChunkedArray::fetch`]; those that came
-    /// before are there.
+    /// Fetches extents and passes each to `take` (see [`ChunkedArray::fetch`]). Prefetched ones are
+    /// not fetched again.
     pub(super) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
         if !self.is_far() || self.ahead.is_empty() {
             return self.array.fetch(extents, take);

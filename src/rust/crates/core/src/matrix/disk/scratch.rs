@@ -6,7 +6,7 @@ use crate::store::positioned::{prepare, read_exact, write_all};
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes that are allocated on disk at a time.
+/// Bytes of disk space that are allocated at a time.
 const STEP: u64 = 16 << 20;
 
 /// A file without a name in the scratch space of a session. It is deleted when it is dropped, and
@@ -18,7 +18,7 @@ pub(crate) struct Scratch {
     space: Space,
     /// Whether its data is dispensable, so that no other data is deleted to make space for it.
     yields: bool,
-    /// Bytes that the system has found room for, or that are few.
+    /// The file's size up to which disk space was allocated; the first bytes count as allocated.
     prepared: AtomicU64,
 }
 

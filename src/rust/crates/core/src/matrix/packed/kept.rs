@@ -1,5 +1,5 @@
-//! Packed rows that stay: a file of their pieces, then a footer with the place and checksum of each
-//! piece, and with the matrix and the state of its file that they were made of.
+//! Packed rows that outlive a session: a file of their pieces, then a footer. The footer has the
+//! place and checksum of each piece, and identifies the matrix and the state of its file.
 
 use super::store::{checksum, Packed, Piece};
 use super::{coder, Packable};
@@ -33,30 +33,30 @@ struct Footer {
     shape: (usize, usize),
     by_rows: bool,
     dtype: String,
-    /// First entry of each piece, and the number of all.
+    /// First entry of each piece, then the number of entries.
     starts: Vec<u64>,
-    /// First byte, bytes and checksum of each piece.
+    /// Offset, size and checksum of each piece.
     pieces: Vec<(u64, u64, u64)>,
 }
 
-/// A copy in use.
+/// A packed copy that is in use.
 pub(in crate::matrix) struct Kept {
     pub(in crate::matrix) bytes: u64,
-    /// Whether it was made now.
+    /// Whether it was made by this call.
     pub(in crate::matrix) made: bool,
 }
 
 impl SparseParts {
-    /// Reads packed rows from the file at `path` from now on, which is made where there is none that
-    /// fits.
+    /// Makes passes read packed rows from the file at `path`, which is written if there is none
+    /// that fits.
     ///
     /// # Errors
-    /// [`Error::State`] where the state of the file cannot be told, or changes meanwhile;
-    /// [`Error::Io`]; the errors of reading the matrix.
+    /// [`Error::State`] where the state of the matrix's file cannot be told, or changes meanwhile;
+    /// [`Error::Io`]; errors of reading the matrix.
     pub(in crate::matrix) fn pack(&self, path: &Path, session: &Session) -> Result<Kept> {
         let none = || Error::State("only a matrix in a file opened for reading can be packed".to_owned());
         let (name, stamp) = (self.packed_name().ok_or_else(none)?, self.stamp().ok_or_else(none)?);
-        // A damaged one is of no use: it is made again.
+        // A damaged copy is useless, and is written again.
         let found = self.open_kept(path, &stamp).ok().flatten();
         let made = found.is_none();
         let packed = match found {
@@ -77,12 +77,13 @@ impl SparseParts {
         Ok(Kept { bytes, made })
     }
 
+    /// Returns whether the matrix is compressed by rows (CSR).
     fn is_by_rows(&self) -> bool {
         self.indptr.len() == self.shape.0 + 1
     }
 
-    /// Opens the copy at `path`; `None` where there is none, or it is of another matrix or state of the
-    /// file.
+    /// Opens the copy at `path`. Returns `None` where there is none, or it is of another matrix or
+    /// another state of the file.
     fn open_kept(&self, path: &Path, stamp: &Stamp) -> Result<Option<Packed>> {
         let file = match File::open(path) {
             Ok(file) => file,
@@ -129,7 +130,7 @@ impl SparseParts {
         Packed::kept(starts, pieces, file, path).map(Some)
     }
 
-    /// Makes the copy at `path`: entries of whole chunks at a time, on all threads.
+    /// Writes the copy at `path`, on all threads; each step has the entries of whole chunks.
     fn write_kept(&self, path: &Path, stamp: Stamp, session: &Session) -> Result<()> {
         let nnz = self.nnz();
         let number = nnz.div_ceil(self.step()) as usize;
@@ -175,7 +176,8 @@ impl SparseParts {
         Ok(())
     }
 
-    /// Packs the pieces of a step and hands their bytes to `write`.
+    /// Packs the pieces of a step and passes their bytes to `write`, which returns their offset,
+    /// size and checksum.
     fn pack_step<T: Packable>(
         &self,
         step: &Range<u64>,

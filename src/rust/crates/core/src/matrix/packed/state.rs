@@ -18,7 +18,7 @@ pub enum State {
         all: usize,
         /// The bytes of the packed pieces.
         bytes: u64,
-        /// The file that stays with them; `None` for a scratch file.
+        /// The file that outlives the session; `None` for a scratch file.
         path: Option<PathBuf>,
         /// The reason why pieces are missing.
         trouble: Option<Trouble>,

@@ -1,4 +1,4 @@
-//! Packed entries of one state of a matrix: where they lie, and whether they are still what was written.
+//! Packed entries of one state of a matrix: their places, and the checks that they are unchanged.
 
 use super::coder::{self, Packable, Place};
 use super::Trouble;
@@ -14,39 +14,41 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
-/// Entries that are packed together at most: their bytes stay in the second-level cache.
+/// Entries that are packed together at most, so that their bytes stay in the second-level cache.
 pub(super) const ENTRIES: u64 = 1 << 16;
-/// Bytes that are filled up to a multiple of this: whole pages are written in half the time.
+/// Bytes to a multiple of which pieces are padded: whole pages are written in half the time.
 const PAGE: usize = 4096;
 
 const PACKED: &str = "packed rows";
 
-/// The entries of the vectors of a compressed matrix by their positions, in pieces of at most [`ENTRIES`], each there or not:
-/// who finds one missing reads the file. Made by one process; others may read what they inherit.
+/// The entries of the vectors of a compressed matrix by their positions, in pieces of at most
+/// [`ENTRIES`]. Each piece is kept or missing; a missing one is read from the matrix's file. Only
+/// the process that made them adds pieces; forked processes may read.
 #[derive(Debug)]
 pub(in crate::matrix) struct Packed {
-    /// First entry of each piece, and the number of all.
+    /// First entry of each piece, then the number of entries.
     starts: Vec<u64>,
     pieces: Vec<OnceLock<Piece>>,
     kept: AtomicUsize,
     bytes: AtomicU64,
     limit: u64,
     process: u32,
-    /// Gone when the bytes were given up.
+    /// `None` once the bytes were given up.
     file: RwLock<Option<Bytes>>,
-    /// Why pieces are missing.
+    /// The reason why pieces are missing.
     trouble: OnceLock<Trouble>,
 }
 
-/// The place of the bytes.
+/// The file that has the bytes.
 #[derive(Debug)]
 enum Bytes {
-    /// A file of the session.
+    /// A scratch file of the session.
     Scratch(Scratch),
-    /// A file that stays, and its path.
+    /// A file that outlives the session, and its path.
     Kept(File, PathBuf),
 }
 
+/// The place and checksum of a piece.
 #[derive(Debug)]
 pub(super) struct Piece {
     at: u64,
@@ -83,13 +85,13 @@ pub(super) fn checksum(bytes: &[u8]) -> u64 {
     sums.into_iter().fold(0, step)
 }
 
-/// Makes a buffer at least `n` bytes long; it is filled once, when it grows.
+/// Grows a buffer to at least `n` bytes; only new bytes are initialised.
 fn room(bytes: &mut Vec<u8>, n: usize) -> Result<()> {
     memory::lengthen(bytes, n, 0, PACKED)
 }
 
-/// Returns the first entry of each piece, and the number of all entries. A piece never reaches over
-/// one of `cuts`, which ascend.
+/// Returns the first entry of each piece, then the number of entries. No piece crosses one of
+/// `cuts`, which ascend.
 pub(super) fn starts(cuts: &[u64]) -> Result<Vec<u64>> {
     let number = cuts.windows(2).map(|cut| (cut[1] - cut[0]).div_ceil(ENTRIES)).sum::<u64>() as usize;
     let mut starts = memory::room(number + 1, PACKED)?;
@@ -101,8 +103,9 @@ pub(super) fn starts(cuts: &[u64]) -> Result<Vec<u64>> {
 }
 
 impl Packed {
-    /// Room for the entries of a matrix, of which nothing is there yet. `cuts` are the positions at which those who read all
-    /// of it begin to read, and the number of entries: a piece never reaches over one. They may take `limit` bytes.
+    /// Makes packed rows of which all pieces are missing. `cuts` are the positions at which a pass
+    /// over all entries begins to read a block, and the number of entries; no piece crosses one.
+    /// Pieces may take `limit` bytes in all.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -125,7 +128,7 @@ impl Packed {
         })
     }
 
-    /// Makes packed rows of pieces that are all in a file that stays.
+    /// Makes packed rows whose pieces are all in a file that outlives the session.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -149,7 +152,7 @@ impl Packed {
         })
     }
 
-    /// Returns the path of the file that they stay in.
+    /// Returns the path of the file if it outlives the session; `None` for a scratch file.
     pub(in crate::matrix) fn path(&self) -> Option<PathBuf> {
         match self.file.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
             Some(Bytes::Kept(_, path)) => Some(path.clone()),
@@ -157,12 +160,12 @@ impl Packed {
         }
     }
 
-    /// Returns how many pieces are there, and how many there are in all.
+    /// Returns the number of pieces that are kept, and the number of all pieces.
     pub(in crate::matrix) fn pieces(&self) -> (usize, usize) {
         (self.kept.load(Ordering::Relaxed), self.pieces.len())
     }
 
-    /// Returns the bytes that they take.
+    /// Returns the bytes of the pieces that are kept.
     pub(in crate::matrix) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -172,6 +175,7 @@ impl Packed {
         self.trouble.get()
     }
 
+    /// Records the first reason why pieces are missing.
     fn set_trouble(&self, trouble: Trouble) {
         let _ = self.trouble.set(trouble);
     }
@@ -181,15 +185,18 @@ impl Packed {
         self.starts.partition_point(|&start| start <= entry).saturating_sub(1)
     }
 
+    /// Returns whether a piece is kept and undamaged.
     fn is_kept(&self, piece: usize) -> bool {
         let found = self.pieces.get(piece).and_then(OnceLock::get);
         found.is_some_and(|piece| !piece.damaged.load(Ordering::Relaxed))
     }
 
-    /// Keeps the pieces that `range` covers and that are not there yet: its columns and values as they lie in the matrix.
+    /// Packs and keeps the missing pieces within `range`, whose columns and values are given in the
+    /// order of the matrix.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] for a buffer; where bytes have no room, they are missing and no error.
+    /// [`Error::OutOfMemory`] for a buffer. Without space for a piece, it stays missing; this is no
+    /// error.
     fn fill<T: Packable>(&self, range: &Range<u64>, columns: &[u32], values: &[T], bytes: &mut Vec<u8>) -> Result<()> {
         if self.trouble.get().is_some() || self.process != std::process::id() {
             return Ok(());
@@ -213,7 +220,7 @@ impl Packed {
         Ok(())
     }
 
-    /// Packs a piece and keeps it; returns whether there was room.
+    /// Packs a piece and keeps it. Returns whether there was space.
     fn keep<T: Packable>(&self, number: usize, columns: &[u32], values: &[T], bytes: &mut Vec<u8>) -> Result<bool> {
         room(bytes, coder::most_bytes::<T>(values.len()) + PAGE)?;
         let used = coder::pack(columns, values, bytes);
@@ -243,8 +250,8 @@ impl Packed {
         }
     }
 
-    /// Reads the bytes of a piece and returns how many they are; `None` where it is not there any more,
-    /// or not as it was written.
+    /// Reads the bytes of a piece and returns their number; `None` where the piece is missing or
+    /// damaged.
     fn read(&self, number: usize, bytes: &mut Vec<u8>) -> Result<Option<usize>> {
         let Some(piece) = self.pieces.get(number).and_then(OnceLock::get) else { return Ok(None) };
         if piece.damaged.load(Ordering::Relaxed) {
@@ -265,6 +272,7 @@ impl Packed {
         Ok(whole.then_some(piece.size))
     }
 
+    /// Marks a piece as damaged.
     fn lose(&self, piece: &Piece) {
         self.set_trouble(Trouble::Damaged);
         if !piece.damaged.swap(true, Ordering::Relaxed) {
@@ -273,7 +281,7 @@ impl Packed {
     }
 }
 
-/// The bytes in scratch files go to whoever cannot do without.
+/// Packed rows are dispensable: their bytes are given up for data that is not.
 impl Yields for Packed {
     fn give_up(&self) {
         self.set_trouble(Trouble::GivenUp);
@@ -284,10 +292,11 @@ impl Yields for Packed {
     }
 }
 
-/// One reader's way through packed entries: a piece is read once, however many runs of entries lie in it.
+/// The way of one reader through packed entries. A piece is read once, however many runs of entries
+/// are in it.
 pub(in crate::matrix) struct Reader<'a> {
     packed: &'a Packed,
-    /// The piece at hand, and its bytes.
+    /// The number of the piece in `bytes`, and its size.
     piece: Option<(usize, usize)>,
     place: Place,
     bytes: Vec<u8>,
@@ -298,10 +307,11 @@ impl<'a> Reader<'a> {
         Reader { packed, piece: None, place: Place::default(), bytes: BYTES.take() }
     }
 
-    /// Keeps what was read of the file.
+    /// Packs and keeps entries that were read from the file.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] for a buffer; where bytes have no room, they are missing and no error.
+    /// [`Error::OutOfMemory`] for a buffer. Without space for a piece, it stays missing; this is no
+    /// error.
     pub(in crate::matrix) fn fill<T: Packable>(
         &mut self,
         range: &Range<u64>,
@@ -312,7 +322,8 @@ impl<'a> Reader<'a> {
         self.packed.fill(range, columns, values, &mut self.bytes)
     }
 
-    /// Reads entries of `range` from its start on, as far as they are packed, and gives the position it got to.
+    /// Reads entries of `range` from its start on, as far as they are packed, and returns the
+    /// position after the last one read.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -350,7 +361,8 @@ impl<'a> Reader<'a> {
         Ok(at)
     }
 
-    /// Returns the position up to which no entry is packed, from an entry on that is not.
+    /// Returns the position of the next packed entry after the start of `range`, which is not
+    /// packed, or the end of `range`.
     pub(in crate::matrix) fn missing(&self, range: &Range<u64>) -> u64 {
         let mut number = self.packed.piece_of(range.start) + 1;
         while number < self.packed.pieces.len()
@@ -373,7 +385,7 @@ impl Drop for Reader<'_> {
 mod tests {
     use super::*;
 
-    /// Pieces far behind the positions that 32 bits count.
+    /// Checks pieces at positions that need more than 32 bits.
     #[test]
     fn positions_have_64_bits() {
         let space = Space::default();

@@ -1,36 +1,38 @@
-//! Numbers of equal width side by side, so that a vector of them is shifted by the same number of bits.
+//! Numbers of equal width side by side, so that a vector of them is shifted by the same number of
+//! bits.
 
 use crate::simd;
 
 /// Entries that share their widths.
 pub(in super::super) const RUN: usize = 256;
-/// Numbers that lie side by side.
+/// Numbers in a row of lanes.
 pub(super) const LANES: usize = 8;
 /// Exceptions to a width, at most.
 pub(super) const MOST: usize = 64;
-/// Bytes that an exception counts for where a width is chosen: it takes time besides.
+/// Bytes by which an exception counts in the choice of a width; more than its size, because it
+/// takes time too.
 const COSTS: usize = 8;
 
 pub(super) type Numbers = [u32; RUN];
 pub(super) type Lanes = [u8; 4 * LANES];
 /// A bit for each number of a run.
 pub(super) type Marks = [u64; RUN / ROW];
-/// Numbers whose marks are one word.
+/// Numbers whose marks are in one word.
 pub(super) const ROW: usize = 64;
 
-/// Returns the bits of a number at most as large as this.
+/// Returns the number of bits of `largest`.
 pub(super) fn width(largest: u32) -> u32 {
     u32::BITS - largest.leading_zeros()
 }
 
-/// Returns a mask of so many bits.
+/// Returns a mask of `width` bits.
 pub(super) fn mask(width: u32) -> u32 {
     u32::MAX.checked_shr(u32::BITS - width).unwrap_or(0)
 }
 
 simd::vectorized! {
-    /// Returns the width that takes the fewest bytes, of those near `hint` and the one that holds all
-    /// but huge numbers.
+    /// Returns the width that takes the fewest bytes: of those near `hint`, and the width that
+    /// holds all but huge numbers.
     pub(super) fn best_width [](numbers: &Numbers, hint: u32) -> u32 where _level in [Avx512, Avx2]: simd::Level {
         let middle = hint.clamp(1, u32::BITS - 2);
         let (mut any, mut huge, mut past) = (0, 0, [0; 3]);
@@ -43,7 +45,8 @@ simd::vectorized! {
             past[1] += u32::from(x >> middle != 0);
             past[2] += u32::from(x >> (middle + 1) != 0);
         }
-        // The one that holds all but huge numbers, where these are not too many.
+        // The width that holds all but huge numbers is the last candidate, if these are not too
+        // many.
         let (mut best, mut least) = (u32::BITS, size_of::<Numbers>());
         for (bits, past) in [(middle - 1, past[0]), (middle, past[1]), (middle + 1, past[2]), (width(any), huge)] {
             let cost = bits as usize * size_of::<Lanes>() + past as usize * COSTS;
@@ -55,9 +58,10 @@ simd::vectorized! {
     }
 }
 
-/// The steps that take registers to be fast.
+/// The steps that gain from wide registers.
 pub(super) trait Steps: simd::Level {
-    /// Puts the last `width` bits of numbers into as many rows of lanes, and marks numbers with bits past them.
+    /// Writes the last `width` bits of each number into lanes (`width` rows), and returns marks of
+    /// the numbers with more bits.
     #[inline(always)]
     fn squeeze(self, numbers: &Numbers, width: u32, out: &mut [Lanes]) -> Marks {
         let mask = mask(width);
@@ -69,7 +73,7 @@ pub(super) trait Steps: simd::Level {
                 for l in 0..LANES {
                     *mark |= u64::from(row[l] & !mask != 0) << (i * LANES + l);
                     held[l] |= (row[l] & mask) << bits;
-                    // Two steps, as a shift by all bits is none.
+                    // The shift is made in two steps, because a shift by all bits is not defined.
                     next[l] = (row[l] & mask) >> 1 >> (u32::BITS - 1 - bits);
                 }
                 bits += width;
@@ -87,7 +91,7 @@ pub(super) trait Steps: simd::Level {
         marks
     }
 
-    /// Takes numbers of `width` bits from their lanes, of which there are as many rows.
+    /// Decodes numbers of `width` bits from lanes of as many rows.
     #[inline(always)]
     fn spread(self, lanes: &[Lanes], width: u32, out: &mut Numbers) {
         let mask = mask(width);
@@ -99,7 +103,7 @@ pub(super) trait Steps: simd::Level {
         }
     }
 
-    /// Turns gaps into columns, in place.
+    /// Replaces gaps by columns, in place.
     #[inline(always)]
     fn add_up(self, gaps: &mut Numbers, before: u32) {
         let mut column = before;
@@ -112,8 +116,8 @@ pub(super) trait Steps: simd::Level {
 
 impl Steps for simd::Plain {}
 
-/// Returns for each row of numbers of `width` bits the two rows of lanes that hold it, and the bit
-/// that it begins at. Where there is no second row, it is the first, in which the number ends.
+/// Returns, for each row of numbers of `width` bits, the two rows of lanes that hold it and the bit
+/// at which it begins. Where the numbers end in the last row of lanes, that row is also the second.
 #[inline(always)]
 pub(super) fn words(lanes: &[Lanes], width: u32) -> impl Iterator<Item = (&Lanes, &Lanes, u32)> {
     let last = lanes.len().saturating_sub(1);

@@ -1,11 +1,12 @@
-//! Column indices and values in few bits, as bytes.
+//! The coding of column indices and values in few bits.
 //!
-//! Values come in runs of [`RUN`], the last one shorter. A run is a head of eight bytes (see
-//! [`Head`]), then its columns as gaps to the column before, then its values: whole numbers less one,
-//! places in a table of the few values there are, or the values as they are. Numbers lie in
-//! [`LANES`](lanes::LANES) lanes of equal width, so that a vector of them is shifted by the same
-//! number of bits. Numbers that are too large for the width, such as the step back at the start of a
-//! row, stand beside the lanes with their places. Any columns and values come back as they were.
+//! Entries are coded in runs of [`RUN`], the last of which may be shorter. A run is a head of eight
+//! bytes (see [`Head`]), then its columns as gaps to the previous column, then its values. Values
+//! are whole numbers less one, places in a table of the few different values, or unchanged. Numbers
+//! are in [`LANES`](lanes::LANES) lanes of equal width, so that a vector of them is shifted by the
+//! same number of bits. Numbers too large for the width, such as the step back at the start of a
+//! row, are exceptions, stored after the lanes with their places. Coding is lossless for any
+//! columns and values.
 
 mod lanes;
 mod number;
@@ -21,29 +22,29 @@ use table::table_of;
 
 /// Bytes of an exception: its place and the number.
 const EXCEPTION: usize = 5;
-/// Exceptions with which the width of the run before is taken without a look at others.
+/// Exceptions up to which the width of the previous run is used without a search for a better one.
 const FEW: usize = 24;
-/// Runs of which one has its widths and its table looked for.
+/// Runs of which one has its widths and its table determined anew.
 const FRESH: usize = 8;
 /// Bytes of a head.
 const HEAD: usize = 8;
-/// The form of values as they are.
+/// The form of unchanged values.
 const AS_THEY_ARE: u8 = 255;
-/// Added to the width of places in a table.
+/// The number added to the width of places in a table.
 const TABLE: u8 = 64;
 
 /// The start of a run.
 #[derive(Clone, Copy)]
 struct Head {
-    /// Bits of a gap.
+    /// Bits per gap.
     gap: u8,
-    /// Gaps that do not fit.
+    /// The number of gaps that are exceptions.
     gaps_beside: u8,
-    /// Bits of a value's code; [`TABLE`] and the bits of a place; or [`AS_THEY_ARE`].
+    /// Bits per code of a value; or [`TABLE`] plus the bits per place; or [`AS_THEY_ARE`].
     form: u8,
-    /// Codes that do not fit, or values in the table.
+    /// The number of codes that are exceptions, or of values in the table.
     values_beside: u8,
-    /// The column that the first gap is from.
+    /// The column that precedes the first gap.
     before: u32,
 }
 
@@ -71,7 +72,7 @@ impl Head {
 }
 
 simd::vectorized! {
-    /// Computes the codes of values, and returns whether they stand for the very values.
+    /// Computes the codes of values. Returns whether the codes represent the values exactly.
     fn encode [T: Packable](values: &[T; RUN], codes: &mut Numbers) -> bool where _level in [Avx512, Avx2]: simd::Level {
         let mut wrong = 0_u32;
         for (code, &x) in codes.iter_mut().zip(values) {
@@ -91,25 +92,26 @@ simd::vectorized! {
     }
 }
 
-/// Bytes that are written one part after the other.
+/// A buffer that is written from front to back.
 struct Room<'a> {
     bytes: &'a mut [u8],
     at: usize,
 }
 
 impl Room<'_> {
+    /// Returns the next `n` bytes, to be written.
     fn next(&mut self, n: usize) -> &mut [u8] {
         self.at += n;
         &mut self.bytes[self.at - n..self.at]
     }
 
-    /// Writes numbers of `width` bits into lanes, and gives marks of the larger ones.
+    /// Writes numbers of `width` bits into lanes, and returns the marks of larger numbers.
     fn lanes(&mut self, numbers: &Numbers, width: u32) -> Marks {
         squeeze(numbers, width, self.next(width as usize * size_of::<Lanes>()).as_chunks_mut().0)
     }
 
-    /// Writes numbers, with a width of their own or, where `hint` holds nearly all of them, that one. Gives the width, and how
-    /// many numbers stand beside the lanes.
+    /// Writes numbers. The width is `hint` if nearly all numbers fit into it, else the best one.
+    /// Returns the width, and the number of exceptions.
     fn numbers(&mut self, numbers: &Numbers, hint: Option<u32>, last: u32) -> (u32, usize) {
         let count = |marks: &Marks| marks.iter().map(|marks| marks.count_ones() as usize).sum();
         let start = self.at;
@@ -138,7 +140,7 @@ impl Room<'_> {
         (width, beside)
     }
 
-    /// Writes values in the order of the file, least byte first.
+    /// Writes values in little-endian order.
     fn values<T: Packable>(&mut self, values: &[T]) {
         let bytes = self.next(size_of_val(values));
         if cfg!(target_endian = "big") {
@@ -150,7 +152,7 @@ impl Room<'_> {
     }
 }
 
-/// Takes numbers of `width` bits and those beside them from bytes that are theirs alone.
+/// Decodes numbers of `width` bits and their exceptions; `bytes` has nothing else.
 fn take_numbers(bytes: &[u8], width: u32, out: &mut Numbers) -> Option<()> {
     let (lanes, beside) = bytes.split_at_checked(width as usize * size_of::<Lanes>())?;
     spread(lanes.as_chunks().0, width, out);
@@ -160,6 +162,7 @@ fn take_numbers(bytes: &[u8], width: u32, out: &mut Numbers) -> Option<()> {
     Some(())
 }
 
+/// Decodes values in little-endian order.
 fn take_values<T: Packable>(bytes: &[u8], values: &mut [T]) {
     as_bytes_mut(values).copy_from_slice(bytes);
     if cfg!(target_endian = "big") {
@@ -167,7 +170,8 @@ fn take_values<T: Packable>(bytes: &[u8], values: &mut [T]) {
     }
 }
 
-/// Packs as many columns as values into `out`, of [`most_bytes`] at least, and gives how many bytes they take.
+/// Packs `columns` and `values`, of equal length, into `out`, which has at least [`most_bytes`].
+/// Returns the number of bytes written.
 pub(super) fn pack<T: Packable>(columns: &[u32], values: &[T], out: &mut [u8]) -> usize {
     let mut packer = Packer {
         out: Room { bytes: out, at: 0 },
@@ -182,7 +186,7 @@ pub(super) fn pack<T: Packable>(columns: &[u32], values: &[T], out: &mut [u8]) -
         match (columns.try_into(), values.try_into()) {
             (Ok(columns), Ok(values)) => packer.run(columns, values, RUN),
             _ => {
-                // Filled up with what takes no bits.
+                // The run is padded with entries that take no bits.
                 let mut all_values = [values.first().map_or(T::default(), |&x| x); RUN];
                 all_values[..values.len()].copy_from_slice(values);
                 let mut all_columns: Numbers = [0; RUN];
@@ -197,16 +201,17 @@ pub(super) fn pack<T: Packable>(columns: &[u32], values: &[T], out: &mut [u8]) -
     packer.out.at
 }
 
-/// Packs one run after the other.
+/// The state of packing one run after the other.
 struct Packer<'a> {
     out: Room<'a>,
-    /// The last column.
+    /// The last column of the previous run.
     before: u32,
     runs: usize,
-    /// Widths of the last run.
+    /// Width of the gaps in the last run.
     gap: u32,
+    /// Width of the codes in the last run.
     code: u32,
-    /// Whether the last run that was looked at had a table.
+    /// Whether the last run that was tried had a table.
     has_table: bool,
     numbers: Numbers,
 }
@@ -228,7 +233,8 @@ impl Packer<'_> {
         self.out.bytes[start..start + HEAD].copy_from_slice(&head.to_bytes());
     }
 
-    /// Writes the first `n` values; gives their form, and how many stand beside the lanes.
+    /// Writes the first `n` values. Returns their form, and the number of exceptions or of values
+    /// in the table.
     fn values<T: Packable>(&mut self, values: &[T; RUN], n: usize, is_fresh: bool) -> (u8, usize) {
         let start = self.out.at;
         if encode(values, &mut self.numbers) {
@@ -256,24 +262,25 @@ impl Packer<'_> {
     }
 }
 
-/// Returns the most bytes that `n` entries take while they are packed.
+/// Returns the most bytes that `n` entries take, also while they are being packed.
 pub(super) const fn most_bytes<T>(n: usize) -> usize {
     let (gaps, codes) = (RUN * 4 + MOST * EXCEPTION, RUN * 4 + MOST * EXCEPTION);
     let values = RUN * size_of::<T>();
     n.div_ceil(RUN) * (HEAD + gaps + if codes > values { codes } else { values })
 }
 
-/// The way through packed entries, forward.
+/// A position in packed entries, which moves forward.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Place {
-    /// The entry it is at, a multiple of [`RUN`].
+    /// The number of the entry, a multiple of [`RUN`].
     entry: usize,
-    /// The byte its run begins at.
+    /// The offset of its run.
     byte: usize,
 }
 
-/// Appends entries `from..to` of the `n` that `bytes` hold; `place` is where the last call of ascending ones ended. `None` when
-/// the bytes are damaged; what was appended then is of no use.
+/// Appends entries `from..to` of the `n` entries in `bytes`. `place` is the position at the end of
+/// the previous call; it is reset if `from` is before it. Returns `None` where the bytes are
+/// damaged; the entries appended then have no meaning.
 pub(super) fn unpack<T: Packable>(
     bytes: &[u8],
     n: usize,

@@ -1,12 +1,12 @@
-//! Numbers by codes of 32 bits.
+//! Codes of 32 bits for numbers.
 
 use crate::dtype::{Bit, Plain};
 use half::f16;
 
-/// A number that may lie in 32 bits or less.
+/// A number that may have a code of 32 bits.
 pub(in crate::matrix) trait Packable: Plain {
-    /// Returns the code of the number. It has none where [`of_code`](Self::of_code) returns another
-    /// number. The codes of small counts are small.
+    /// Returns the code of the number. The number has none if [`of_code`](Self::of_code) then
+    /// returns another one. Small counts have small codes.
     fn code(self) -> u32;
     /// Returns the number of a code.
     fn of_code(code: u32) -> Self;
@@ -14,8 +14,8 @@ pub(in crate::matrix) trait Packable: Plain {
     fn bits(self) -> u64;
 }
 
-/// The first numbers of which the last bit counts ones: added, the last bits are those of a smaller whole number. Saturating
-/// conversions would take several times longer.
+/// The smallest numbers whose last bit counts ones. After adding a smaller whole number, the last
+/// bits are that number. Saturating conversions would take several times longer.
 const WHOLE_F32: f32 = (1_u32 << 23) as f32;
 const WHOLE_F64: f64 = (1_u64 << 52) as f64;
 

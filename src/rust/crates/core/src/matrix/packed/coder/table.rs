@@ -1,4 +1,4 @@
-//! The few different values of a run.
+//! The table of the few different values of a run.
 
 use super::lanes::{Numbers, RUN};
 use super::number::Packable;
@@ -7,13 +7,14 @@ use super::number::Packable;
 pub(super) const MOST: usize = 64;
 const SLOTS: usize = 512;
 
-/// Finds the different values of a run, in the order in which they first come, and the place of each
-/// value among them. Returns their number; `None` for more than [`MOST`].
+/// Finds the different values of a run, in the order of their first occurrence, and the place of
+/// each value among them. Returns their number; `None` for more than [`MOST`].
 pub(super) fn table_of<T: Packable>(values: &[T; RUN], places: &mut Numbers, table: &mut [T; MOST]) -> Option<usize> {
     let mut known = [0; MOST];
     (table[0], known[0]) = (values[0], values[0].bits());
     let mut n = 1;
-    // The place of the first value is that of an empty slot too: whoever looks for it finds it in the first empty one.
+    // 0 marks an empty slot and is also the place of the first value: a search for that value ends
+    // at the first empty slot.
     let mut slots = [0_u8; SLOTS];
     for (place, &x) in places.iter_mut().zip(values) {
         let bits = x.bits();

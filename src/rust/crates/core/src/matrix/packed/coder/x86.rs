@@ -1,4 +1,4 @@
-//! Eight numbers in a register.
+//! The steps of coding with eight numbers in a register of AVX2.
 
 use super::lanes::{mask, words, Lanes, Marks, Numbers, Steps, LANES, ROW};
 use crate::simd::{instructions, load_256_bytes, load_256i, store_256_bytes, store_256i, Avx2};
@@ -39,7 +39,7 @@ instructions! { Avx2:
                     if let Some(out) = out.next() {
                         store_256_bytes(out, held);
                     }
-                    // A shift by all bits gives 0.
+                    // A shift by all bits returns 0.
                     held = _mm256_srl_epi32(numbers, _mm_cvtsi32_si128((width - bits) as i32));
                 }
             }
@@ -50,7 +50,7 @@ instructions! { Avx2:
     fn spread [](lanes: &[Lanes], width: u32, out: &mut Numbers) {
         let mask = _mm256_set1_epi32(mask(width) as i32);
         for (row, (low, high, bits)) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(words(lanes, width)) {
-            // A shift by all bits gives 0.
+            // A shift by all bits returns 0.
             let (right, left) = (_mm_cvtsi32_si128(bits as i32), _mm_cvtsi32_si128((u32::BITS - bits) as i32));
             let low = _mm256_srl_epi32(load_256_bytes(low), right);
             let high = _mm256_sll_epi32(load_256_bytes(high), left);
