@@ -19,8 +19,8 @@
 #'   are fetched once (default: none). `anndataoom.cache_limit`: most bytes in it (default: 10 GiB).
 #' * `anndataoom.scratch`: most bytes of scratch files for the packed rows of a matrix (default: as
 #'   many as the matrix takes in its file, but no more than a third of the free room; 0 turns it
-#'   off). The first pass over a compressed sparse matrix writes its rows there, which takes it up to
-#'   a tenth longer. Later passes read them in a fraction of the time. Results do not depend on it.
+#'   off). The first pass over a compressed sparse matrix writes its rows there, which takes it about
+#'   a sixth longer. Later passes read them in a fraction of the time. Results do not depend on it.
 #' * `anndataoom.max_bytes`: largest matrix, in bytes, that `as.matrix()` and similar functions put
 #'   into memory (default: 2 GiB).
 #' * `anndataoom.progress`: whether long steps draw a progress bar with the time left (default: in interactive sessions).

@@ -144,6 +144,13 @@ def pack(adata, dir, layer: str | None = None) -> str:
     ------
     RuntimeError
         The matrix is dense, in memory or in several files.
+
+    Examples
+    --------
+    >>> path = oom.pack(adata, "packed")
+    >>> oom.pp.calculate_qc_metrics(adata, inplace=True)
+    >>> bool((adata.obs["total_counts"] > 0).all())
+    True
     """
     return adata.pack(dir, layer)
 

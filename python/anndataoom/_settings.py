@@ -30,7 +30,7 @@ class Settings:
         None is the room on the disk of temporary files less a reserve.
     scratch : int or None
         Most bytes of scratch files for the packed rows of a matrix. The first pass over a
-        compressed sparse matrix writes its rows there, which takes it up to a tenth longer. Later
+        compressed sparse matrix writes its rows there, which takes it about a sixth longer. Later
         passes read them in a fraction of the time. None is as many bytes as the matrix takes in its
         file, but no more than a third of the free room; 0 turns it off. Results do not depend on
         it.

@@ -45,11 +45,11 @@ def folder(tmp_path_factory):
     adata = counts()
     small = {"compression": "gzip", "chunks": 4096}
     adata.write_h5ad(folder / "plain.h5ad")
-    oom.read_h5ad(folder / "plain.h5ad").write_h5ad(folder / "csr.h5ad", **small)
+    oom.convert(folder / "plain.h5ad", folder / "csr.h5ad", **small)
     csc = adata.copy()
     csc.X = csc.X.tocsc()
     csc.write_h5ad(folder / "plain_csc.h5ad")
-    oom.read_h5ad(folder / "plain_csc.h5ad").write_h5ad(folder / "csc.h5ad", **small)
+    oom.convert(folder / "plain_csc.h5ad", folder / "csc.h5ad", **small)
     dense = adata.copy()
     dense.X = dense.X.toarray()
     dense.write_h5ad(folder / "dense.h5ad", compression="gzip")
@@ -78,7 +78,7 @@ FILES = [
     "plain.h5ad", "csr.h5ad", "csc.h5ad", "dense.h5ad", "theirs.h5ad", "v2.zarr", "v3.zarr", "sharded.zarr",
     "v2.zarr.zip", "sharded.zarr.zip",
 ]  # fmt: skip
-QUICK = {"retries": 3}
+QUICK = {"retries": 7}
 
 
 def values(adata):
@@ -125,9 +125,9 @@ def test_only_what_is_needed_is_fetched(folder, server):
     assert traffic[0] > 0 and traffic[1] > 0
 
 
-def test_explain_tells_requests_and_bytes(server):
-    far = oom.read(f"{server.url}/csr.h5ad")
-    text = str(oom.explain(far))
+def test_explain_tells_requests_and_bytes(server, capsys):
+    oom.explain(oom.read(f"{server.url}/csr.h5ad"))
+    text = capsys.readouterr().out
     assert "far away" in text and "requests" in text
 
 
@@ -136,7 +136,7 @@ def test_explain_tells_requests_and_bytes(server):
 def test_what_passes_changes_nothing(name, status, folder, server):
     if status == "wrong" and name == "v2.zarr":
         pytest.skip("objects are asked for whole")
-    server.set(every=4, status=status)
+    server.set(every=7, status=status)
     try:
         far = oom.read(f"{server.url}/{name}", storage_options=QUICK)
         found = values(far)
@@ -250,7 +250,7 @@ def test_options_are_checked(folder, server):
         oom.read("s3://bucket/x.h5ad", storage_options={"nonsense": "1"})
 
 
-def test_no_secret_is_shown_or_kept(server):
+def test_no_secret_is_shown_or_kept(server, capsys):
     import base64
 
     server.set(user="Basic " + base64.b64encode(b"me:pa55word").decode())
@@ -259,7 +259,8 @@ def test_no_secret_is_shown_or_kept(server):
     url = server.url.replace("http://", "http://me:pa55word@") + "/csr.h5ad?X-Amz-Signature=s1gnature&download=1"
     far = oom.read(url)
     assert far.X.sum() == counts().X.sum()
-    shown = [repr(far), str(far.filename), str(oom.explain(far)), str(error.value), far._repr_html_()]
+    oom.explain(far)
+    shown = [repr(far), str(far.filename), capsys.readouterr().out, str(error.value), far._repr_html_()]
     saved = pickle.dumps(far)
     for secret in ("pa55word", "s1gnature"):
         assert all(secret not in text for text in shown)
@@ -299,7 +300,7 @@ def test_a_url_is_a_location_like_a_path(name, folder, server, tmp_path):
             assert pool.map(total, [url, url]) == [expected] * 2
             assert pool.map(total_of, [far]) == [expected]
     dask = far.X.to_dask()
-    assert float(dask.sum().compute(scheduler="processes")) == expected
+    assert float(dask.compute(scheduler="processes").sum()) == expected
     joined = oom.concat({"a": far, "b": oom.read(folder / name)}, label="of")
     assert float(joined.X.sum()) == 2 * expected
     members = oom.AnnDataSet([url, folder / name] if name == "csr.h5ad" else {"a": url})
@@ -417,7 +418,7 @@ def test_buckets_list_what_is_not_consolidated(folder, credentials):
     assert_equal(oom.read("s3://cells/loose.zarr").to_adata(), oom.read(folder / "v2.zarr").to_adata())
 
 
-def test_buckets_take_options(folder, bucket, monkeypatch):
+def test_buckets_take_options(folder, bucket, monkeypatch, capsys):
     for name in list(os.environ):
         if name.startswith("AWS_"):
             monkeypatch.delenv(name)
@@ -427,7 +428,8 @@ def test_buckets_take_options(folder, bucket, monkeypatch):
     }  # fmt: skip
     far = oom.read("s3://cells/a folder/csr.h5ad", storage_options=options)
     assert far.X.sum() == counts().X.sum()
-    shown = [repr(far), str(far.filename), str(oom.explain(far))]
+    oom.explain(far)
+    shown = [repr(far), str(far.filename), capsys.readouterr().out]
     assert all("s3cr3t" not in text for text in shown) and b"s3cr3t" not in pickle.dumps(far)
     assert "region=us-east-1" in str(far.filename) and bucket.split("/")[-1] in str(far.filename)
     with pytest.raises(FileNotFoundError, match="not found"):

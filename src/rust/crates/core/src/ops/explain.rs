@@ -238,7 +238,7 @@ fn packed_fact(packed: &PackedState, all_rows: bool) -> Option<String> {
         PackedState::Planned(limit) => all_rows.then(|| {
             let most = bytes(*limit);
             format!(
-                "the first pass leaves its rows in a scratch file of at most {most}: up to a tenth longer, and a quarter of \
+                "the first pass leaves its rows in a scratch file of at most {most}: about a sixth longer, and a quarter of \
                  the time for those after it"
             )
         }),

@@ -221,7 +221,11 @@ impl Chunks {
             Some(_) => self.opened(object)?,
             None => match self.open_shard(object, bytes.unwrap_or(0), sharding.at_end)? {
                 Some(ranges) => ranges,
-                None => return Ok(keep(0, Vec::new())),
+                None => {
+                    // All shards are gone with a store that was removed.
+                    self.unchanged()?;
+                    return Ok(keep(0, Vec::new()));
+                }
             },
         };
         let size = ranges.len();
