@@ -1,7 +1,7 @@
 //! From neighbours to the weighted graphs that UMAP and Leiden work on.
 
 use super::knn::Knn;
-use super::union::union;
+use super::union::{assemble, union, EDGES};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::{Held, Session};
@@ -271,16 +271,3 @@ fn check(knn: &Knn) -> Result<()> {
         }),
     }
 }
-
-pub(super) fn assemble(
-    n: usize,
-    indptr: Vec<usize>,
-    indices: Vec<u32>,
-    data: Vec<f32>,
-) -> Result<CsMatI<f32, u32, usize>> {
-    CsMatI::try_new((n, n), indptr, indices, data)
-        .map_err(|(_, _, _, e)| Error::State(format!("the neighbours of a point are not all different: {e}")))
-}
-
-/// The name of edges in errors.
-pub(super) const EDGES: &str = "connectivities: the edges of the graph";

@@ -3,15 +3,16 @@
 //! Links that come in are gathered for a band of rows at a time and merged with those that go out, straight into the
 //! rows of the result: beside neighbours and result there are some bands, whatever the number of cells.
 
-use super::connectivities::{assemble, EDGES};
 use super::knn::Knn;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::{Monitor, Session};
 use rayon::prelude::*;
 use sprs::CsMatI;
 use std::ops::Range;
 
+/// The name of edges in errors.
+pub(super) const EDGES: &str = "connectivities: the edges of the graph";
 /// Links that come into a band: this many, or this part of all links where that is more. Every band
 /// reads all neighbours once.
 const BAND: (usize, usize) = (1 << 20, 32);
@@ -186,6 +187,17 @@ fn merge(left: &[(u32, f32)], right: &[(u32, f32)], mut entry: impl FnMut(u32, f
             (None, None) => break,
         }
     }
+}
+
+/// Makes a graph of its parts.
+pub(super) fn assemble(
+    n: usize,
+    indptr: Vec<usize>,
+    indices: Vec<u32>,
+    data: Vec<f32>,
+) -> Result<CsMatI<f32, u32, usize>> {
+    CsMatI::try_new((n, n), indptr, indices, data)
+        .map_err(|(_, _, _, e)| Error::State(format!("the neighbours of a point are not all different: {e}")))
 }
 
 #[cfg(test)]
