@@ -17,12 +17,12 @@ def named(path, storage_options=None) -> str:
     """Returns the text by which a file is opened, also from a pickle: a path as it is, a URL without
     secrets.
     """
-    options = [] if storage_options is None else storage_options
+    options = {} if storage_options is None else storage_options
     expected = "must be a dictionary of the options of a URL, each a text, number or truth value by its name, or None"
-    if not isinstance(options, Mapping) and options != []:
+    if not isinstance(options, Mapping):
         raise ValueError(f"storage_options {expected}, found {type(storage_options).__name__}")
     pairs = []
-    for name, value in dict(options).items():
+    for name, value in options.items():
         if not isinstance(name, str) or not isinstance(value, str | int | float | bool):
             raise ValueError(f"storage_options {expected}, found {type(value).__name__} for {name!r}")
         pairs.append((name, str(value)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import warnings
@@ -59,6 +60,8 @@ class Settings:
         self.verbose: bool = True
 
     def __setattr__(self, name, value):
+        if name == "cache" and isinstance(value, os.PathLike):
+            value = os.fspath(value)
         if name in _CHECKED:
             _core.check_setting(name, value)
         elif name != "verbose":
