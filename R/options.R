@@ -4,7 +4,7 @@ setting <- function(name) getOption(paste0("anndataoom.", name))
 # Returns the options that go with every call into the core.
 call_settings <- function() {
   names <- c("threads", "memory", "graph_memory", "scratch_limit", "scratch", "cache")
-  c(sapply(names, setting, simplify = FALSE), cache_limit = getOption("anndataoom.cache_limit", 10 * 1024^3))
+  c(sapply(names, setting, simplify = FALSE), list(cache_limit = getOption("anndataoom.cache_limit", 10 * 1024^3)))
 }
 
 max_bytes <- function() {

@@ -25,3 +25,11 @@ pack <- function(adata, dir, layer = NULL, use_raw = FALSE) {
   inform("pack", done, " the packed copy '", found$path, "' (", human_bytes(found$bytes), ")")
   invisible(adata)
 }
+
+# Makes pack() work where Matrix is attached after this package: its generic of the same name, for
+# triangular matrices, then comes first.
+register_pack <- function() {
+  generic <- exported("pack", "Matrix")
+  if (is.null(generic)) return(invisible())
+  methods::setMethod(generic, "AnnDataOOM", function(x, ...) pack(x, ...), where = bioc)
+}

@@ -10,6 +10,7 @@
   registerS3method("log1p", "OOMMatrix", log1p.OOMMatrix, envir = baseenv())
   register_sparse_coercions()
   when_loaded("Matrix", register_matrix_products)
+  when_loaded("Matrix", register_pack)
   when_loaded("DelayedArray", register_delayed_array)
   when_loaded("SingleCellExperiment", register_sce)
   when_loaded("SeuratObject", register_seurat)

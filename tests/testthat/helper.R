@@ -39,7 +39,8 @@ on_file <- function(twin, ...) {
 # Columns to mean 0 and deviation 1.
 scale_columns <- function(x) base::scale(x)[, ]
 
-values <- function(x) unname(as.matrix(x))
+# Base's own unname(): that of BiocGenerics, where it is attached, makes other errors of those of its arguments.
+values <- function(x) base::unname(as.matrix(x))
 
 # A data set with golden values: the bundled one, "pbmc_like", or "pbmc3k" where that file lies beside the project.
 data_file <- function(name) {

@@ -57,3 +57,9 @@ test_that("pack() keeps a copy in a folder", {
   expect_length(list.files(folder), 1)
   expect_error(pack(AnnDataOOM(diag(3)), folder), "in memory", class = "anndataoom_error_state")
 })
+
+test_that("pack() is found where Matrix is attached after this package", {
+  folder <- withr::local_tempdir()
+  expect_message(Matrix::pack(read_h5ad(example_h5ad()), dir = folder), "packed copy")
+  expect_length(list.files(folder), 1)
+})

@@ -1,8 +1,8 @@
-//! The chunks of an array: found by their names, or by the index of the shard they lie in; fetched
-//! and decoded.
+//! The chunks of an array: located by their names, or by the index of their shard; fetched and
+//! decoded.
 //!
-//! Which objects there are is looked up once, so that one that disappears is an error and not a
-//! fill value.
+//! The list of objects is read once, so that an object that disappears is an error and does not
+//! become a fill value.
 
 use super::far::of_far;
 use super::files::{join, Files, Ranges};
@@ -18,16 +18,17 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of a chunk, or of neighbouring ones fetched with one read; see the same of HDF5.
+/// Bytes of a chunk, or of adjacent chunks, that are fetched by one read (as for HDF5).
 const FETCH: u64 = 1 << 20;
-/// Bytes a chunk may have whatever is stored.
+/// Bytes that a chunk may have whatever is stored.
 const UNQUESTIONED: u64 = 64 << 20;
-/// Chunks that extents may have whatever is stored, and how often those stored beyond that.
+/// The number of chunks that extents may have whatever is stored, and the factor by which it may
+/// exceed the stored ones beyond that.
 const UNQUESTIONED_CHUNKS: u64 = 1 << 16;
 const MISSING: u64 = 64;
-/// Chunks that extents may have where nobody says which are stored.
+/// Upper bound of the chunks in extents where the stored ones cannot be listed.
 const FAR_CHUNKS: u64 = 1 << 24;
-/// Objects that are kept open, and bytes of them that are kept in memory.
+/// Upper bounds of the objects that are kept open, and of their bytes in memory.
 const OPEN: usize = 16;
 const HELD: u64 = 64 << 20;
 
@@ -35,19 +36,20 @@ thread_local! {
     static FETCHED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The places of the chunks in a shard: first byte and bytes, both all ones for one that was never
-/// written.
+/// The index of a shard: first byte and length of each chunk, both all ones for a chunk that was
+/// never written.
 type Index = Arc<Vec<(u64, u64)>>;
 
+/// The chunks of an array.
 #[derive(Debug)]
 pub(super) struct Chunks {
     files: Arc<dyn Files>,
     path: String,
     pub(super) array: Arc<Array>,
-    /// Objects, and chunks, along each axis.
+    /// Objects along each axis, and chunks along each axis (`grid`).
     objects: Vec<u64>,
     pub(super) grid: Vec<u64>,
-    /// Bytes of the objects that are there, by number; `None` where nobody says which there are.
+    /// Bytes of the objects that exist, by number; `None` where they cannot be listed.
     sizes: Option<HashMap<u64, u64>>,
     pub(super) stored: u64,
     pub(super) longest: u64,
@@ -62,8 +64,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Chunks {
-    /// Looks up the objects of the array at `path` of a store of which `state` was found when it
-    /// was opened.
+    /// Looks up the objects of the array at `path`. `state` is the state of the store when it was
+    /// opened.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] for far more chunks than are stored.
@@ -74,7 +76,7 @@ impl Chunks {
         let (mut stored, mut longest) = (0_u64, 0);
         for (name, size) in files.objects(path, array.keys.depth(rank))? {
             let place = array.keys.place(&name, rank);
-            // Chunks outside the extents are left from before the array was cut.
+            // Chunks outside the extents are left from an array that was larger.
             let Some(number) = place.and_then(|place| grid::number(&place, &objects)) else { continue };
             sizes.try_reserve(1).map_err(|_| memory::refused::<(u64, u64)>(sizes.len() + 1, "places of chunks"))?;
             sizes.insert(number, size);
@@ -103,7 +105,8 @@ impl Chunks {
         Ok(chunks)
     }
 
-    /// The same where nobody says what is stored: as much as all chunks have, decoded.
+    /// Assumes that all chunks are stored, where they cannot be listed: as many bytes as their
+    /// values have decoded.
     fn unlisted(mut self) -> Chunks {
         let size = self.array.of.size().unwrap_or(1) as u64;
         self.stored = self.array.shape.iter().fold(size, |n, &e| n.saturating_mul(e));
@@ -111,7 +114,7 @@ impl Chunks {
         self
     }
 
-    /// [`Error::Format`] about this array.
+    /// Makes an [`Error::Format`] about this array.
     pub(super) fn format(&self, expected: &str, found: &str) -> Error {
         Error::Format {
             path: self.files.location().clone(),
@@ -121,28 +124,28 @@ impl Chunks {
         }
     }
 
-    /// Whether an answer takes long.
+    /// Returns whether each request takes long, as the store is remote.
     pub(super) fn is_far(&self) -> bool {
         self.files.is_far()
     }
 
-    /// Chunks in an object.
+    /// Returns the number of chunks in an object.
     fn in_object(&self) -> u64 {
         grid::count(&self.within())
     }
 
-    /// The same along each axis.
+    /// Returns the number of chunks in an object along each axis.
     fn within(&self) -> Vec<u64> {
         self.array.object.iter().zip(self.array.chunk()).map(|(o, c)| o / c.max(&1)).collect()
     }
 
-    /// Bytes of a chunk whose values have a fixed length.
+    /// Returns the decoded bytes of a chunk; `None` for values of any length.
     pub(super) fn bytes(&self) -> Option<u64> {
         let size = self.array.of.size()? as u64;
         self.array.chunk().iter().try_fold(size, |n, &c| n.checked_mul(c))
     }
 
-    /// The most bytes that the values can be, for what of them is stored.
+    /// Returns an upper bound of the bytes of all values, from the bytes stored for them.
     pub(super) fn most(&self) -> u64 {
         const EXPANSION: u64 = 4096;
         const MISSING: u64 = 16;
@@ -152,10 +155,10 @@ impl Chunks {
         decoded.min(objects.saturating_mul(there)).saturating_mul(MISSING)
     }
 
-    /// The bytes that a chunk has, before memory is taken for it.
+    /// Returns the decoded bytes of a chunk, checked before memory is allocated for it.
     ///
     /// # Errors
-    /// [`Error::Format`] for more than anything stored can become.
+    /// [`Error::Format`] for more bytes than any stored object can decode to.
     pub(super) fn believed(&self) -> Result<usize> {
         let most = self.longest.saturating_mul(self.array.codecs.pipeline.ratio()).max(UNQUESTIONED);
         self.bytes().filter(|&n| n <= most && n <= 1 << 40).and_then(|n| usize::try_from(n).ok()).ok_or_else(|| {
@@ -165,12 +168,12 @@ impl Chunks {
         })
     }
 
-    /// The name of an object, for errors and to open it.
+    /// Returns the name of an object, for errors and to open it.
     fn name(&self, object: u64) -> String {
         self.array.keys.name(&grid::place(object, &self.objects))
     }
 
-    /// Where a chunk is; `None` when it was never written.
+    /// Finds a chunk; `None` when it was never written.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] for a damaged index.
@@ -204,8 +207,8 @@ impl Chunks {
         Ok(Some(Extent { object, at, size: n, mask: 0 }))
     }
 
-    /// The bytes of a shard, and its index, read once; without entries for a shard that is not
-    /// there.
+    /// Returns the bytes of a shard and its index, which is read once. A shard that does not exist
+    /// has no entries.
     fn index(&self, object: u64) -> Result<(u64, Index)> {
         if let Some(index) = lock(&self.indexes).get(&object) {
             return Ok(index.clone());
@@ -258,14 +261,15 @@ impl Chunks {
         }
     }
 
-    /// A shard of which nobody knows whether it is there, with a first look at its index.
+    /// Opens a shard that may not exist, by a first request for its index; `None` if it does not
+    /// exist.
     fn open_shard(&self, object: u64, bytes: u64, at_end: bool) -> Result<Option<Arc<dyn Ranges>>> {
         let key = join(&self.path, &self.name(object));
         let found = if at_end { self.files.open_end(&key, bytes)? } else { self.files.open(&key)? };
         Ok(found.map(|ranges| self.keep_open(object, ranges.into())))
     }
 
-    /// Keeps a shard open, as its chunks are read again and again.
+    /// Keeps a shard open, since its chunks are read one after another.
     fn keep_open(&self, object: u64, ranges: Arc<dyn Ranges>) -> Arc<dyn Ranges> {
         let mut open = lock(&self.open);
         open.truncate(OPEN - 1);
@@ -276,7 +280,7 @@ impl Chunks {
         ranges
     }
 
-    /// An object, which is there.
+    /// Opens an object that exists, or returns it if it is open.
     fn opened(&self, object: u64) -> Result<Arc<dyn Ranges>> {
         if let Some((_, ranges)) = lock(&self.open).iter().find(|o| o.0 == object) {
             return Ok(ranges.clone());
@@ -295,7 +299,7 @@ impl Chunks {
         Ok(if self.array.sharding.is_some() { self.keep_open(object, ranges) } else { ranges })
     }
 
-    /// That what was read is of the store that was opened.
+    /// Checks that the store is still in the state in which it was opened.
     fn unchanged(&self) -> Result<()> {
         match self.files.state()? {
             now if now == self.state => Ok(()),
@@ -316,17 +320,17 @@ impl Chunks {
     /// Fills `out` from byte `at` of an object on.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::File`] when it is not there any more.
+    /// [`Error::Io`]; [`Error::File`] when it does not exist any more.
     pub(super) fn read(&self, object: u64, at: u64, out: &mut [u8]) -> Result<()> {
         let ranges = self.opened(object)?;
         self.read_from(&*ranges, object, at, out)?;
         self.unchanged()
     }
 
-    /// Hands the bytes of extents to `take`, neighbours read together.
+    /// Reads extents and hands the bytes of each to `take`. Adjacent extents are read together.
     ///
     /// # Errors
-    /// As [`Chunks::read`]; those of `take`.
+    /// The errors of [`Chunks::read`]; the errors of `take`.
     pub(super) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
         if self.files.is_far() {
             remote::fetch(extents, |run| self.far(run), take)?;
@@ -361,7 +365,7 @@ impl Chunks {
         })
     }
 
-    /// The bytes of a run far away; `None` when its object is not there.
+    /// Reads a run of a remote object; `None` when the object does not exist.
     fn far(&self, run: &Run) -> Result<Option<Vec<u8>>> {
         if run.size == Extent::WHOLE {
             return self.files.read(&join(&self.path, &self.name(run.object)));
@@ -372,7 +376,7 @@ impl Chunks {
         Ok(Some(bytes))
     }
 
-    /// The error for a chunk that cannot be decoded.
+    /// Makes the error for a chunk that cannot be decoded.
     pub(super) fn damaged(&self, chunk: u64, found: &str) -> Error {
         let place = grid::place(chunk, &self.grid);
         let first: Vec<String> =
@@ -380,7 +384,7 @@ impl Chunks {
         self.format(&format!("intact data in the chunk at ({})", first.join(", ")), found)
     }
 
-    /// Runs `work` on the stored bytes of a chunk; gives whether it is there.
+    /// Runs `work` on the stored bytes of a chunk; returns whether the chunk exists.
     pub(super) fn with_stored(&self, chunk: u64, work: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
         let Some(extent) = self.locate(chunk)? else { return Ok(false) };
         let mut there = false;
