@@ -8,7 +8,6 @@ use super::{Location, Reads, Rows, Stamp};
 use crate::element::{DType, SparseFormat};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::session::{guard, Monitor, STACK};
 use crate::store::{Node, State, Store};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -127,7 +126,7 @@ impl SparseParts {
     /// # Errors
     /// Errors of finding and of fetching them.
     pub(super) fn fetch_ahead(&self, runs: &[Range<u64>], before: Option<u64>) -> Result<()> {
-        let fetch = |dataset: &RawDataset| {
+        let wanted = |dataset: &RawDataset| {
             let len = if dataset.is_contiguous() { 1 } else { dataset.chunk()[0] };
             let mut next = before.map_or(0, |value| value / len + 1);
             let mut chunks = Vec::new();
@@ -136,22 +135,10 @@ impl SparseParts {
                 chunks.extend(first..=last);
                 next = next.max(last + 1);
             }
-            dataset.fetch_ahead(chunks.into_iter(), runs)
+            dataset.wanted(chunks.into_iter(), runs)
         };
-        let monitor = Monitor::of_thread();
-        std::thread::scope(|scope| {
-            let indices = || match &monitor {
-                Some(monitor) => monitor.during(|| guard(|| fetch(&self.indices))),
-                None => guard(|| fetch(&self.indices)),
-            };
-            let other = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, indices);
-            let data = fetch(&self.data);
-            let indices = match other {
-                Ok(other) => other.join().unwrap_or_else(|_| Err(Error::Internal("a thread ended early".to_owned()))),
-                Err(_) => fetch(&self.indices),
-            };
-            data.and(indices)
-        })
+        let (indices, data) = (wanted(&self.indices)?, wanted(&self.data)?);
+        self.indices.fetch_ahead(&indices, Some((&self.data, &data)))
     }
 
     /// Drops prefetched bytes that were not read.

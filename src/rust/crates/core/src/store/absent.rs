@@ -120,6 +120,10 @@ impl FarFile {
         match self.0 {}
     }
 
+    pub(super) fn number(&self) -> u64 {
+        match self.0 {}
+    }
+
     pub(super) fn len(&self) -> u64 {
         match self.0 {}
     }

@@ -106,6 +106,12 @@ pub(crate) trait ChunkedArray: Send + Sync + Debug {
         false
     }
 
+    /// Returns the number of the file far away that all its extents are in; `None` for an array
+    /// of this machine, or in several objects. Arrays of the same file can be fetched together.
+    fn file(&self) -> Option<u64> {
+        None
+    }
+
     /// Fills `out` with the bytes of `object` from byte `at` on.
     ///
     /// # Errors

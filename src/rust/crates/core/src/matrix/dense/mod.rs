@@ -292,7 +292,8 @@ impl<O: Orientation> Pass for DensePass<'_, O> {
             }
             let wanted = Wanted::new(&self.rows, range)?;
             let runs: Vec<_> = wanted.runs().iter().map(|r| r.start as u64 * m..r.end as u64 * m).collect();
-            return source.values.fetch_ahead(std::iter::empty(), &runs);
+            let wanted = source.values.wanted(std::iter::empty(), &runs)?;
+            return source.values.fetch_ahead(&wanted, None);
         };
         let mut bands: Vec<u64> = self.bands(range, grid.height as u64).into_iter().flatten().collect();
         bands.sort_unstable();
@@ -305,7 +306,8 @@ impl<O: Orientation> Pass for DensePass<'_, O> {
         let pieces = || (0..grid.across).filter(|&piece| self.genes(&grid, piece).is_some());
         let number = |band: u64, piece: usize| O::number(source, &grid, band as usize, piece);
         let chunks = bands.iter().flat_map(|&band| pieces().map(move |piece| number(band, piece)));
-        source.values.fetch_ahead(chunks, &[])
+        let wanted = source.values.wanted(chunks, &[])?;
+        source.values.fetch_ahead(&wanted, None)
     }
 
     fn read(&self, block: usize) -> Result<Block> {

@@ -97,12 +97,12 @@ impl RawDataset {
         (self.disk_bytes() as f64 * (values as f64 / all as f64)) as usize
     }
 
-    /// Prefetches stored bytes, many at a time: of `chunks`, by their numbers, or for a contiguous
-    /// array of the values in `runs`.
+    /// Locates the stored bytes that will be read and were not prefetched: of `chunks`, by their
+    /// numbers, or for a contiguous array of the values in `runs`.
     ///
     /// # Errors
-    /// Errors of locating and of fetching them.
-    pub(crate) fn fetch_ahead(&self, chunks: impl Iterator<Item = u64>, runs: &[Range<u64>]) -> Result<()> {
+    /// Errors of locating them.
+    pub(crate) fn wanted(&self, chunks: impl Iterator<Item = u64>, runs: &[Range<u64>]) -> Result<Vec<Extent>> {
         let mut extents = Vec::new();
         match &self.meta().access {
             Access::Chunks(_) => {
@@ -122,10 +122,32 @@ impl RawDataset {
             }
             Access::Run(None) | Access::Boxes => {}
         }
-        if extents.is_empty() {
+        Ok(extents)
+    }
+
+    /// Prefetches stored bytes, many at a time. Those of `other`, a second array, come with the same
+    /// requests if both arrays are in one file.
+    ///
+    /// # Errors
+    /// Errors of fetching them.
+    pub(crate) fn fetch_ahead(&self, wanted: &[Extent], other: Option<(&RawDataset, &[Extent])>) -> Result<()> {
+        let fetch = |dataset: &RawDataset, wanted: &[Extent]| match wanted {
+            [] => Ok(()),
+            _ => dataset.array.fetch(wanted, &mut |i, bytes| dataset.ahead.put(&wanted[i], bytes)),
+        };
+        let Some((other, of_other)) = other else { return fetch(self, wanted) };
+        if self.array.file().is_none() || self.array.file() != other.array.file() {
+            fetch(self, wanted)?;
+            return fetch(other, of_other);
+        }
+        let all: Vec<Extent> = wanted.iter().chain(of_other).copied().collect();
+        if all.is_empty() {
             return Ok(());
         }
-        self.array.fetch(&extents, &mut |i, bytes| self.ahead.put(&extents[i], bytes))
+        self.array.fetch(&all, &mut |i, bytes| match i.checked_sub(wanted.len()) {
+            None => self.ahead.put(&all[i], bytes),
+            Some(_) => other.ahead.put(&all[i], bytes),
+        })
     }
 
     /// Drops prefetched bytes that were not requested.

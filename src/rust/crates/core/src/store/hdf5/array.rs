@@ -208,6 +208,10 @@ impl ChunkedArray for Hdf5Array {
         self.file.as_far().is_some()
     }
 
+    fn file(&self) -> Option<u64> {
+        self.file.as_far().map(|file| file.number())
+    }
+
     fn read(&self, _: u64, at: u64, out: &mut [u8]) -> Result<()> {
         self.file.read(at, out)
     }

@@ -35,6 +35,14 @@ pub(super) fn most(node: &Node, dataset: &Dataset, chunks: Option<(usize, u64)>,
 /// Upper bound of the bytes of values for each stored byte, whatever the compressor could do.
 const EXPANSION: u64 = 4096;
 
+/// Returns an upper bound of the bytes of the values of a dataset far away, for which its chunks are
+/// not gone through: what its file can become.
+pub(super) fn bound(node: &Node, dataset: &Dataset) -> Result<u64> {
+    let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;
+    let expansion = register::plan(plist.id()).expansion().min(EXPANSION).max(ABSENT);
+    Ok(node.file().bytes().saturating_mul(expansion))
+}
+
 /// Checks the chunks of a dataset before the library goes through them, and returns an upper bound
 /// of the bytes of the values. The library takes chunks that it does not find for zeros, and
 /// allocates a whole chunk whatever part is asked for.

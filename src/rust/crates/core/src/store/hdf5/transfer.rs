@@ -1,6 +1,6 @@
 //! Reads values of a dataset, of one field of its records, or of an attribute into memory.
 
-use super::claim::check_claim;
+use super::claim::{bound, check_claim};
 use super::datatype::{self, kind_of, packed};
 use super::descriptors::Texts;
 use super::layout::is_elsewhere;
@@ -15,6 +15,7 @@ use hdf5_sys::h5d::H5Dread;
 use hdf5_sys::h5p::H5P_DEFAULT;
 use hdf5_sys::h5s::{H5Screate_simple, H5Sselect_hyperslab, H5S_ALL, H5S_SELECT_SET};
 use hdf5_sys::h5t::H5Treclaim;
+use std::cell::Cell;
 use std::ffi::{c_char, c_void, CStr};
 use std::ops::Range;
 
@@ -37,15 +38,22 @@ pub(super) struct Typed<'a> {
     extents: Option<Vec<usize>>,
     /// Upper bound of the bytes of all values; 0 for attributes.
     most: u64,
+    /// Whether the chunks are still to be checked.
+    unclaimed: Cell<bool>,
 }
 
 impl<'a> Typed<'a> {
     /// Prepares to read a dataset, after its claimed size is checked.
     pub(super) fn of_dataset(node: &'a Node) -> Result<Typed<'a>> {
         let dataset = node.dataset()?;
-        let most = check_claim(node, dataset)?;
+        // The chunks of a dataset far away are gone through when it is read, as its type alone may
+        // be asked for.
+        let (most, unclaimed) = match node.file().as_far() {
+            Some(_) => (bound(node, dataset)?, true),
+            None => (check_claim(node, dataset)?, false),
+        };
         let (dtype, space) = (dataset.dtype(), dataset.space());
-        Ok(Typed { most, ..Self::new(node, Source::Dataset(dataset), dtype, space)? })
+        Ok(Typed { most, unclaimed: Cell::new(unclaimed), ..Self::new(node, Source::Dataset(dataset), dtype, space)? })
     }
 
     /// Prepares to read the attribute `name`.
@@ -65,7 +73,15 @@ impl<'a> Typed<'a> {
         let space = space.map_err(damaged)?;
         let kind = kind_of(&dtype.map_err(damaged)?).map_err(damaged)?;
         let extents = (!space.is_null()).then(|| space.shape());
-        Ok(Typed { node, source, kind, extents, most: 0 })
+        Ok(Typed { node, source, kind, extents, most: 0, unclaimed: Cell::new(false) })
+    }
+
+    /// Checks the chunks of the dataset where that was not done yet.
+    fn claim(&self) -> Result<()> {
+        match &self.source {
+            Source::Dataset(dataset) if self.unclaimed.replace(false) => check_claim(self.node, dataset).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// Returns the type in memory that `part` is read into. Array types stay arrays, and a field
@@ -201,6 +217,7 @@ impl Stored for Typed<'_> {
     }
 
     fn read(&self, part: &Part<'_>, out: &mut [u8]) -> Result<()> {
+        self.claim()?;
         let memory = self.memory(part)?;
         let arrays = part.count / part.inner.iter().product::<usize>().max(1);
         if memory.size().checked_mul(arrays) != Some(out.len()) {
@@ -218,6 +235,7 @@ impl Stored for Typed<'_> {
     }
 
     fn texts(&self, part: &Part<'_>, give: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.claim()?;
         match &self.source {
             Source::Dataset(dataset) => lengths::check(self.node, dataset, part.field, part.rows.as_ref())?,
             Source::Attribute(attribute) => lengths::check_attribute(self.node, attribute)?,

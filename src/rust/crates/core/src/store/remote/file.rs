@@ -74,6 +74,11 @@ impl FarFile {
         &self.place
     }
 
+    /// Its number among all objects far away that this process opened.
+    pub(in crate::store) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Returns the length in bytes.
     pub(in crate::store) fn len(&self) -> u64 {
         self.mark.bytes
@@ -201,23 +206,27 @@ impl FarFile {
         Ok(())
     }
 
-    /// Reads the block `number` and those after it, at least up to block `end`, and returns the
-    /// first. While reads go on where the last one ended, the number of blocks doubles.
+    /// Reads the block `number` and those around it up to `end`: more and more of them while somebody
+    /// reads on nearby, in either direction.
     fn blocks_from(&self, number: u64, end: u64) -> Result<Arc<Vec<u8>>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let ahead = if last.0 == number { (last.1 * 2).min(AHEAD / BLOCK) } else { 1 };
-        let mut n = ahead.max(end - number);
-        let all = self.len().div_ceil(BLOCK);
-        n = n.min(all - number);
-        // Up to the first block that is kept already.
-        n = (1..n).find(|i| block(self.number, number + i).is_some()).unwrap_or(n);
-        *last = (number + n, n);
+        let (before, size) = *last;
+        let is_near = size > 0 && number.abs_diff(before) <= 2 * size;
+        let size = if is_near { (2 * size).min(AHEAD / BLOCK) } else { 1 };
+        *last = (number, size);
         drop(last);
-        let first = number * BLOCK;
-        let bytes = self.part(first, (n * BLOCK).min(self.len() - first))?;
-        self.keep(first, &bytes)?;
-        let one = bytes.len().min(BLOCK as usize);
-        Ok(Arc::new(memory::copied(&bytes[..one], "metadata of a file")?))
+        let there = |number: &u64| block(self.number, *number).is_some();
+        let all = self.len().div_ceil(BLOCK);
+        let last = end.max(number - number % size + size).min(all);
+        let last = (number + 1..last).find(there).unwrap_or(last);
+        let first = number - number % size;
+        let first = (first..number).rev().find(there).map_or(first, |known| known + 1);
+        let at = first * BLOCK;
+        let bytes = self.part(at, (last * BLOCK).min(self.len()) - at)?;
+        self.keep(at, &bytes)?;
+        let from = (number - first) * BLOCK;
+        let wanted = bytes.get(from as usize..bytes.len().min((from + BLOCK) as usize)).unwrap_or_default();
+        Ok(Arc::new(memory::copied(wanted, "metadata of a file")?))
     }
 
     /// Reads many parts at once and hands each to `take`.

@@ -11,7 +11,7 @@ const SLICE: Duration = Duration::from_millis(50);
 
 /// Returns whether the call that this thread works for was cancelled.
 pub(super) fn is_cancelled() -> bool {
-    Monitor::of_thread().is_some_and(|monitor| monitor.check().is_err())
+    Monitor::of_thread().is_some_and(|monitor| monitor.is_cancelled())
 }
 
 /// Waits for a time, or until the call is cancelled; returns `false` if it was.

@@ -74,7 +74,8 @@ impl Chunks {
         let objects = grid::of(&array.shape, &array.object);
         let mut sizes = HashMap::new();
         let (mut stored, mut longest) = (0_u64, 0);
-        for (name, size) in files.objects(path, array.keys.depth(rank))? {
+        let found = if files.lists() { files.objects(path, array.keys.depth(rank))? } else { Vec::new() };
+        for (name, size) in found {
             let place = array.keys.place(&name, rank);
             // Chunks outside the extents are left from an array that was larger.
             let Some(number) = place.and_then(|place| grid::number(&place, &objects)) else { continue };

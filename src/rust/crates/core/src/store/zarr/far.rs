@@ -79,8 +79,9 @@ impl Files for Far {
         Ok(names)
     }
 
-    fn objects(&self, _: &str, _: usize) -> Result<Vec<(String, u64)>> {
-        Ok(Vec::new())
+    fn objects(&self, key: &str, _: usize) -> Result<Vec<(String, u64)>> {
+        // An empty list would be taken for an array of which no chunk was written.
+        Err(Error::Internal(format!("the objects of '{key}' in '{}' cannot be listed", self.location())))
     }
 
     fn open(&self, key: &str) -> Result<Option<Box<dyn Ranges>>> {

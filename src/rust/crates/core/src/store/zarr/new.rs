@@ -328,7 +328,9 @@ impl<'w> GroupSink<'w> for Arc<NewGroup> {
     }
 
     fn copy(&self, key: &str, from: &dyn Any) -> Result<bool> {
-        let Some(member) = from.downcast_ref::<Member>().filter(|m| m.version() == self.store.version) else {
+        // A far store does not list its chunks, so that its elements are written by their values.
+        let fits = |m: &&Member| m.version() == self.store.version && m.files().lists();
+        let Some(member) = from.downcast_ref::<Member>().filter(fits) else {
             return Ok(false);
         };
         self.copy_member(key, member).map(|()| true)
