@@ -323,7 +323,7 @@ fn a_copy_is_kept_for_other_sessions() {
         assert_eq!(results(&x, &session), results(&matrix(&path, element), &off()), "{element}");
         assert_eq!(x.source().reads().decoded, decoded, "{element}");
     }
-    // What can have none says so, and what cannot be written is an error.
+    // A matrix without packed rows says so; a folder that cannot be written is an error.
     let two = Array { shape: vec![2, 2], data: Data::F32(vec![1.0; 4]) };
     let dense = LazyMatrix::new(Arc::new(MemorySource::from_array(two).unwrap()));
     let e = ops::pack(&dense, &copies, &session).unwrap_err().to_string();
