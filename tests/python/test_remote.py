@@ -136,7 +136,8 @@ def test_explain_tells_requests_and_bytes(server, capsys):
 def test_what_passes_changes_nothing(name, status, folder, server):
     if status == "wrong" and name == "v2.zarr":
         pytest.skip("objects are asked for whole")
-    server.set(every=7, status=status)
+    # Opening and all values take some ten requests.
+    server.set(every=3, status=status)
     try:
         far = oom.read(f"{server.url}/{name}", storage_options=QUICK)
         found = values(far)
@@ -361,8 +362,16 @@ def test_parts_are_kept_in_a_folder(folder, server, tmp_path):
         oom.settings.cache, oom.settings.cache_limit = None, 10 << 30
 
 
+@pytest.fixture
+def heeded():
+    """SIGINT as at a terminal: a shell that starts a process in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("during", ["open", "pass"])
-def test_ctrl_c_ends_the_waiting(during, server):
+def test_ctrl_c_ends_the_waiting(during, server, heeded):
     far = oom.read(f"{server.url}/csr.h5ad")
     server.set(every=1, status="stall", stall=20)
     threading.Timer(0.7, lambda: os.kill(os.getpid(), signal.SIGINT)).start()

@@ -9,6 +9,25 @@ use extendr_api::prelude::*;
 extern "C" {
     fn R_ToplevelExec(fun: extern "C" fn(*mut std::ffi::c_void), data: *mut std::ffi::c_void) -> i32;
     fn R_CheckUserInterrupt();
+    /// Whether Ctrl-C stays pending; R's own code sets it around what must not be torn apart.
+    static mut R_interrupts_suspended: i32;
+}
+
+/// Runs short R code with Ctrl-C left pending until it has ended: R would make an error of it, which
+/// `try()` hides.
+pub(crate) fn uninterrupted<T>(run: impl FnOnce() -> T) -> T {
+    struct Before(i32);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            // SAFETY: on R's thread, like everything of this crate that touches R.
+            unsafe { R_interrupts_suspended = self.0 }
+        }
+    }
+    single_threaded(|| {
+        // SAFETY: on R's thread; the variable is R's own and always there.
+        let _before = Before(unsafe { std::mem::replace(&mut *(&raw mut R_interrupts_suspended), 1) });
+        run()
+    })
 }
 
 extern "C" fn check_interrupt(_: *mut std::ffi::c_void) {

@@ -1,6 +1,7 @@
 //! Conversion of values of the core to R objects. Only this module and `from_r` know both.
 
 use crate::reply::{clean, r_error, Notes};
+use crate::run::uninterrupted;
 use crate::vector::{doubles, doubles_from, integers, integers_from, logicals, texts};
 use anndataoom_core::dtype::Number;
 use anndataoom_core::element::{
@@ -377,12 +378,9 @@ pub(crate) fn sparse(s: &Sparse, name: &str, threads: usize) -> Result<Robj> {
         &turned
     };
     let class = if s.data.dtype() == DType::Bool { "lgCMatrix" } else { "dgCMatrix" };
-    // Ctrl-C has to wait: it would leave Matrix half loaded, and would look like an error of this
-    // package.
-    let new = format!(
-        "base::suspendInterrupts(methods::new(methods::getClass('{class}', where = base::asNamespace('Matrix'))))"
-    );
-    let mut out: S4 = eval_string(&new).and_then(S4::try_from).map_err(r_error)?;
+    // Ctrl-C has to wait: it would leave Matrix half loaded.
+    let new = format!("methods::new(methods::getClass('{class}', where = base::asNamespace('Matrix')))");
+    let mut out: S4 = uninterrupted(|| eval_string(&new)).and_then(S4::try_from).map_err(r_error)?;
     let mut set = |slot: &str, value: Robj| out.set_slot(slot, value).map(|_| ()).map_err(r_error);
     // Written into R's memory without copies: the graph of a million cells is 300 MB.
     set("p", integers(name, s.indptr.iter().map(|&p| p as i32))?)?;
@@ -419,9 +417,10 @@ pub(crate) fn frame_of(
     name: &str,
     notes: &Notes,
 ) -> Result<Robj> {
-    let build = eval_string("anndataoom:::build_frame").map_err(r_error)?;
+    let build = uninterrupted(|| eval_string("anndataoom:::build_frame")).map_err(r_error)?;
     let build = build.as_function().ok_or_else(|| Error::Internal("build_frame is not a function".to_owned()))?;
-    let built = build.call(pairlist!(columns, index, index_name, name)).map_err(r_error)?;
+    let given = pairlist!(columns, index, index_name, name);
+    let built = uninterrupted(|| build.call(given)).map_err(r_error)?;
     let mut parts = built.as_list().map(|l| l.values().collect::<Vec<_>>()).unwrap_or_default().into_iter();
     let frame = parts.next().ok_or_else(|| Error::Internal("build_frame gave no data.frame".to_owned()))?;
     if let Some(warning) = parts.next().as_ref().and_then(Robj::as_str) {

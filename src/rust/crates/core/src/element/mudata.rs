@@ -15,7 +15,8 @@ pub const MODALITIES: &str = "mod";
 /// # Errors
 /// The errors of reading.
 pub fn modalities(store: &Arc<Store>) -> Result<Option<Vec<String>>> {
-    if !store.exists(MODALITIES) || !store.is_group(MODALITIES)? {
+    // A remote store that cannot be read is an error, and not a file of another kind.
+    if !store.node("")?.optional(MODALITIES)?.is_some_and(|node| node.is_group()) {
         return Ok(None);
     }
     let there = store.keys(MODALITIES)?;

@@ -148,7 +148,7 @@ fn write(cache: &Cache, folder: &Path, number: u64, part: &[u8]) {
     }
     let size = part.len() as u64;
     let before = WRITTEN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_add(size)));
-    if before.unwrap_or(u64::MAX) >= cache.most / 16 {
+    if before.unwrap_or(u64::MAX).saturating_add(size) >= cache.most / 16 {
         WRITTEN.store(0, Ordering::Relaxed);
         trim(cache);
     }
