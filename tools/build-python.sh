@@ -10,6 +10,6 @@ features=
 cargo build --locked --release -p anndataoom-py --manifest-path src/rust/Cargo.toml $features
 target=${CARGO_TARGET_DIR:-src/rust/target}/release
 case "$(uname -s)" in Darwin) built=$target/libanndataoom_py.dylib ;; *) built=$target/libanndataoom_py.so ;; esac
-# A new file, never an overwritten one: a running Python may have the old one mapped.
+# A new file replaces the old one, which a running Python may have mapped.
 cp "$built" python/anndataoom/_core.abi3.so.new
 mv python/anndataoom/_core.abi3.so.new python/anndataoom/_core.abi3.so

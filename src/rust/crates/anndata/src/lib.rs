@@ -1,4 +1,5 @@
-//! Takes the matrices of an `anndata::AnnData<H5>` as lazy matrices of anndataoom, and puts results back.
+//! Takes the matrices of an `anndata::AnnData<H5>` as lazy matrices of anndataoom, and puts results
+//! back.
 //!
 //! A Rust program that uses the crate `anndata` gets a matrix from [`lazy_x`] or [`lazy_layer`],
 //! which read nothing yet. It runs verbs of `anndataoom_core` on the matrix within a memory budget,

@@ -361,7 +361,8 @@ fn in_pieces(x: &LazyMatrix, store: &Arc<Store>, folder: &Path, session: &Sessio
     }
 }
 
-/// This file has one test only: a test beside it would have its requests refused too.
+/// Checks every verb under every refusal. The file has one test only, because a test beside it would
+/// have its requests refused too.
 #[test]
 fn every_verb_survives_every_refusal() {
     let session = Session::with_threads(2);

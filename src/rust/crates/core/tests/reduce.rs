@@ -260,7 +260,8 @@ struct Three {
 }
 
 impl Team for Three {
-    /// The first process has a fifth of the runs, the second three fifths, the third the rest.
+    /// Gives a fifth of the runs to the first process, three fifths to the second, the rest to the
+    /// third.
     fn share(&self, n_runs: usize) -> Range<usize> {
         let ends = [0, n_runs.div_ceil(5), n_runs.div_ceil(5) + n_runs * 3 / 5, n_runs];
         ends[self.rank].min(n_runs)..ends[self.rank + 1].min(n_runs)

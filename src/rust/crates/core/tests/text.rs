@@ -75,7 +75,7 @@ fn scattered(n: usize, cells: usize, genes: usize) -> Vec<(usize, usize, i64)> {
 fn any_order_in_little_memory() {
     let body = scattered(200_000, 5000, 300);
     let folder = folder("scattered", 5000, 300, &body);
-    // 1 MB is little for 3.2 MB of values, so there are many buckets.
+    // 3.2 MB of values, with less memory than that and with more.
     for memory in [1 << 20, 64 << 20] {
         assert_eq!(read(&folder.0, memory).unwrap(), expected(5000, &body));
     }
