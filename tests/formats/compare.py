@@ -1,5 +1,6 @@
-"""Compares the elements written with the original ones: python compare.py EXPECTED FOUND FACE MODE
-RESULTS.json
+"""Compares the elements written with the original ones:
+
+    python compare.py EXPECTED FOUND FACE MODE RESULTS.json
 
 FACE is core, python or r. MODE is copy (elements were copied undecoded), touch (every element was
 read into the language and written from there) or select (cells and genes in reverse order). anndata

@@ -1,5 +1,6 @@
-"""Makes a small loom file with loompy, and the h5ad file of how anndata reads it: python
-make_loom.py
+"""Makes a small loom file with loompy, and the h5ad file of how anndata reads it:
+
+    python make_loom.py
 
 Needs loompy (3.0.8) and anndata (0.12). Writes loom/small.loom (layers, attributes of one and two
 dimensions, graphs, attributes of the file; chunks of 64 x 64, so that cells and genes lie in

@@ -1,5 +1,8 @@
-"""Makes small matrix files that only h5py (with hdf5plugin) can write: python make_matrix.py,
-outputs in matrix/.
+"""Makes small matrix files that only h5py (with hdf5plugin) can write:
+
+    python make_matrix.py
+
+The outputs are in matrix/.
 
 Every file holds the same 40 x 25 matrix of small whole numbers, made here without a library's random numbers:
 entry (i, j) is (7 i + 3 j) % 11 % 6 when (5 i + 11 j + i j) % 13 < 4, else 0; row 5 is empty. The Rust test builds the same.

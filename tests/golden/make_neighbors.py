@@ -1,5 +1,6 @@
-"""Makes golden values for neighbours and connectivities: run by hand, `python make_neighbors.py`,
-outputs in ./neighbors.
+"""Makes golden values for neighbours and connectivities in ./neighbors. Run by hand:
+
+    python make_neighbors.py
 
 Neighbours: scikit-learn, brute force, in float64. Connectivities: umap-learn's fuzzy_simplicial_set and scanpy's gauss,
 both through scanpy 1.11.5, on the Euclidean neighbours.

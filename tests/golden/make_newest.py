@@ -1,5 +1,6 @@
 """Makes files with elements that anndata 0.13 under pandas 3 writes and earlier versions did not:
-python make_newest.py FOLDER
+
+    python make_newest.py FOLDER
 
 `newest.h5ad` has names and texts as nullable texts with either `na-value`, categories of texts, and
 indices of one byte. `newest_layers.h5ad` is the same file without X; its matrices are in layers

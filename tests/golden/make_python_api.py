@@ -1,5 +1,6 @@
-"""Writes the public API of an installed anndataoom 0.1.8 to python_api_018.json: PYTHON
-make_python_api.py
+"""Writes the public API of an installed anndataoom 0.1.8 to python_api_018.json:
+
+    PYTHON make_python_api.py
 
 The file has, by name, the parameters and defaults of a function or class and of a class's public
 methods; null for properties.

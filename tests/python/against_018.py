@@ -1,5 +1,6 @@
-"""Runs the regression tests on anndataoom 0.1.8, where they should fail: PYTHON against_018.py
-[pytest -k expression]
+"""Runs the regression tests on anndataoom 0.1.8, where they should fail:
+
+    PYTHON against_018.py [pytest -k expression]
 
 PYTHON belongs to an environment with anndataoom==0.1.8, anndata 0.12, pandas<3, h5py, hdf5plugin
 and pytest. Every test runs in a process of its own with limits of memory and time, because one of
