@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the compiled part of the Python package and puts it beside its sources: PYTHONPATH=python is then enough.
-#   ANNDATAOOM_REMOTE  "false": without files far away (https://, s3://, ...)
+#   ANNDATAOOM_REMOTE  "false" leaves out remote files (https://, s3://, ...)
 set -eu
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"; export PATH
 CMAKE="$(sh tools/find-cmake.sh)"; export CMAKE

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs what is missing for the target named, and nothing else:
+# Installs the missing tools and packages for the named target, and nothing else:
 #
 #   tools/setup.sh demo    R with Matrix and ggplot2, a C/C++ compiler, CMake >= 3.26
 #   tools/setup.sh test    the same plus rustfmt and clippy, testthat and jsonlite, Seurat and Bioconductor for the
 #                          conversions, and two Python environments with anndata and scanpy: today's (test-env), and
 #                          the newest (new-env) where there is a Python >= 3.12
 #
-# On Debian and its relatives packages come built from the distribution; elsewhere a message says what to install.
+# On Debian and its relatives the distribution's built packages are installed; elsewhere a message says what to install.
 set -eu
 what=${1:-demo}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/anndataoom

@@ -14,8 +14,9 @@ use std::sync::Arc;
 
 /// Saves the results of a verb into the file of `adata`, and opens the file again for reading and
 /// writing. All other elements keep their bytes in the file: order of categories, masks,
-/// compression. A save that is interrupted is completed when anndataoom next opens the file. Chains
-/// of the file ([`crate::lazy_x`]) must have been dropped, because they keep the file in use.
+/// compression. If a save is interrupted, anndataoom completes or discards it when it next
+/// opens the file. Chains of the file ([`crate::lazy_x`]) must have been dropped, because they keep
+/// the file in use.
 ///
 /// # Errors
 /// Fails if the file cannot be closed, written or opened, or is in use, and if a result has another
