@@ -23,8 +23,8 @@ impl Location {
         Location(Arc::new(Place::Url(url.into())))
     }
 
-    /// The place that a user names: a URL where the text begins as one does ("https://..."), else a
-    /// path.
+    /// Returns the location that a user names: a URL where the text begins like one
+    /// ("https://..."), else a path.
     pub fn named(place: &Path) -> Location {
         match place.to_str().filter(|text| is_url(text)) {
             Some(url) => Location::url(url),
@@ -32,7 +32,7 @@ impl Location {
         }
     }
 
-    /// Whether it is far away: no file or folder of this machine.
+    /// Returns whether this is a URL, and no file or folder of this machine.
     pub fn is_url(&self) -> bool {
         match &*self.0 {
             Place::Url(url) => is_url(url),
@@ -66,7 +66,7 @@ impl Location {
     }
 }
 
-/// Whether a text begins as a URL does: with a name, a colon and two slashes.
+/// Returns whether a text begins like a URL: with a name, a colon and two slashes.
 pub(crate) fn is_url(text: &str) -> bool {
     let Some((scheme, _)) = text.split_once("://") else { return false };
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');

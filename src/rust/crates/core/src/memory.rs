@@ -152,7 +152,8 @@ pub fn large_pages<T>(memory: &mut [T]) {
         if bytes >= 16 * PAGE {
             let first = start.next_multiple_of(PAGE);
             let length = (start + bytes - first) / PAGE * PAGE;
-            // SAFETY: pages of memory that the caller has alone, whose content the hint does not change.
+            // SAFETY: pages of memory that the caller has alone, whose content the hint does not
+            // change.
             unsafe { libc::madvise(first as *mut _, length, libc::MADV_HUGEPAGE) };
         }
     }

@@ -1,6 +1,9 @@
-//! Checks that verbs survive failing allocations. Whichever large request is refused, the verb
-//! returns its result or an error that names memory, and the next call returns the right result.
-//! The test is alone in its process because the allocator counts the requests of all threads. With
+//! Checks that verbs survive failing allocations: whichever large request is refused, the verb
+//! returns its right result or an error that names memory. The test is alone in its process because
+//! the allocator counts the requests of all threads. With `TRACE_REFUSED=1` every refusal prints its
+//! backtrace, which locates an abort.
+
+use the allocator counts the requests of all threads. With
 //! `TRACE_REFUSED=1` every refusal prints its backtrace, which locates an abort.
 
 use anndataoom_core::element::{self, Array, Categorical, DataFrame, Sparse, SparseFormat, Value};
@@ -86,7 +89,9 @@ fn audit(size: usize) {
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 static PLACES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Runs `verb` once for each of its large requests, with that request refused.
+/// Runs `verb` once for each of its large requests, with that request refused. Checks that the
+/// value is `right` or the error is one of memory, and that larger requests than [`SMALL`] can be
+/// refused.
 fn survives<T>(name: &str, verb: impl Fn() -> Result<T>, right: impl Fn(&T) -> bool) {
     AUDIT.store(true, Ordering::Relaxed);
     let found = verb().unwrap();

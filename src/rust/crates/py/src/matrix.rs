@@ -186,8 +186,8 @@ impl Matrix {
         Ok((found.path, found.bytes, found.made))
     }
 
-    /// Reads packed rows from a copy in a folder from now on. Returns its path, its bytes and whether
-    /// it was made now.
+    /// Reads packed rows from a copy in a folder from now on. Returns its path, its bytes and
+    /// whether it was made now.
     fn pack(&self, py: Python<'_>, dir: PathBuf) -> PyResult<(PathBuf, u64, bool)> {
         let found = run(py, |session| ops::pack(&self.0, &dir, session))?;
         Ok((found.path, found.bytes, found.made))

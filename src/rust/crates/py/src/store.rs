@@ -32,7 +32,7 @@ fn slots_to_py(py: Python<'_>, found: Slots) -> PyResult<Bound<'_, PyDict>> {
     Ok(out)
 }
 
-/// Whether a path is a URL.
+/// Returns whether a path is a URL.
 pub(crate) fn is_far(path: &Path) -> bool {
     Location::named(path).is_url()
 }
@@ -48,7 +48,7 @@ impl File {
     }
 }
 
-/// A path, or a URL as text.
+/// Converts a location to a path, or to text where it is a URL.
 pub(crate) fn place_to_py<'py>(py: Python<'py>, location: &Location) -> PyResult<Bound<'py, PyAny>> {
     let place = PathBuf::from(location);
     if is_far(&place) {
@@ -57,8 +57,8 @@ pub(crate) fn place_to_py<'py>(py: Python<'py>, location: &Location) -> PyResult
     place.into_pyobject(py).map(Bound::into_any)
 }
 
-/// The path or URL by which a store is opened again: of a URL a text without secrets, which stay in
-/// this process.
+/// Returns the path or URL by which a store is opened again: for a URL a text without secrets,
+/// which stay in this process.
 #[pyfunction]
 pub(crate) fn place(path: PathBuf, options: Vec<(String, String)>) -> PyResult<String> {
     quick(|| Ok(named(&path, &options)?.to_string_lossy().into_owned()))
@@ -166,13 +166,13 @@ impl File {
         self.0.can_save()
     }
 
-    /// A path; a URL is text, as paths take two slashes for one.
+    /// Returns the path; a URL is returned as text, because paths take two slashes for one.
     #[getter]
     fn path<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         place_to_py(py, self.0.location())
     }
 
-    /// The state that a store far away was opened in; None for a file of this machine.
+    /// Returns the state that a remote store was opened in; None for a file of this machine.
     fn mark(&self) -> Option<(u64, u64)> {
         self.0.mark()
     }

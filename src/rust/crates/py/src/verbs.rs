@@ -142,7 +142,8 @@ fn points<'a>(t: &'a Bound<'_, PyTuple>, name: &str) -> PyResult<CowArray<'a, f3
     Ok(Array2::from_shape_vec(extents(&shape), values).map_err(refused)?.into())
 }
 
-/// Borrows the matrix of the tuple ("graph", ("sparse", ...)), if it is of the kind the core works on.
+/// Borrows the matrix of the tuple ("graph", ("sparse", ...)), if it is of the kind the core works
+/// on.
 fn links<'a>(t: &'a Bound<'_, PyTuple>) -> PyResult<Option<SharedLinks<'a>>> {
     let x = t.get_borrowed_item(1)?;
     let x = x.cast::<PyTuple>()?;

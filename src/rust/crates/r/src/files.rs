@@ -47,8 +47,8 @@ fn is_url(place: &str) -> bool {
     Location::named(place.as_ref()).is_url()
 }
 
-/// `path`, `names` and `values` of options: the text by which a URL is opened again, without the
-/// secrets, which stay in this process.
+/// Returns the text by which a URL is opened again, without secrets; arguments `path`, `names` and
+/// `values` of options. The secrets stay in this process.
 #[extendr]
 fn rs_place(args: Robj) -> Robj {
     reply(args, |a, _| {
@@ -68,8 +68,8 @@ fn watched<T: Send>(a: &Args, store: &Arc<Store>, work: impl FnOnce() -> Result<
     }
 }
 
-/// Whether an error says that nobody knows what a store far away holds, rather than what is wrong
-/// with it.
+/// Returns whether an error says that the content of a remote store is unknown, rather than what is
+/// wrong with it.
 fn is_unknown(store: &Store, error: &Error) -> bool {
     store.traffic().is_some()
         && matches!(error, Error::Io { .. } | Error::File { .. } | Error::Cancelled | Error::OutOfMemory { .. })

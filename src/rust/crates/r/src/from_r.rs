@@ -109,8 +109,8 @@ pub(crate) fn float32(x: &Robj, name: &str) -> Result<Array> {
     Ok(Array { shape: vec![n, k], data: Data::F32(memory::copied(values, VALUES)?) })
 }
 
-/// Returns offsets, columns and values of R's `anndataoom_graph`, the latter two borrowed; `None` for
-/// any other object.
+/// Returns offsets, columns and values of R's `anndataoom_graph`, the latter two borrowed; `None`
+/// for any other object.
 pub(crate) fn graph_in_place(x: &Robj) -> Result<Option<(Vec<usize>, &[u32], &[f32])>> {
     if !x.inherits("anndataoom_graph") {
         return Ok(None);

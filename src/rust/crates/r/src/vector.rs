@@ -183,7 +183,8 @@ vectors_from! {
 /// Makes a vector of the first `n` strings of `values`, which may be called twice; `None` is NA.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`]; [`Error::Shape`] for a string of 2^31 bytes or more, which R cannot hold.
+/// [`Error::OutOfMemory`]; [`Error::Shape`] for a string of 2^31 bytes or more, which R cannot
+/// hold.
 pub(crate) fn texts<'a, I: Iterator<Item = Option<&'a str>>>(
     name: &str,
     n: usize,

@@ -66,7 +66,8 @@ impl Sparse {
     }
 
     /// Returns the bounds of parts of the minor indices with about as many values each, a part for
-    /// each thread of the pool. There is one part outside of a pool, and where indices do not ascend.
+    /// each thread of the pool. There is one part outside of a pool, and where indices do not
+    /// ascend.
     fn parts(&self, start: &[u64]) -> Vec<usize> {
         const LEAST: usize = 1 << 20;
         let (minor, nnz) = (start.len() - 1, self.indices.len());

@@ -16,16 +16,18 @@ const BISECTIONS: usize = 64;
 /// Rows per task.
 const ROWS: usize = 2048;
 
-/// UMAP's fuzzy graph of the neighbours: n x n, f32 weights in (0, 1], symmetric, no diagonal, no stored zeros,
-/// columns in order.
+/// Returns UMAP's fuzzy graph of the neighbours: n x n, f32 weights in (0, 1], symmetric, no
+/// diagonal, no stored zeros, columns in order.
 ///
-/// Equals `umap.umap_.fuzzy_simplicial_set` (umap-learn 0.5) with `local_connectivity = 1` and `set_op_mix_ratio = 1`,
-/// as `scanpy.pp.neighbors(method = "umap")` calls it: point i sees a neighbour at distance d with strength exp(-(d -
-/// rho_i) / sigma_i), where rho_i is its smallest positive distance and sigma_i makes the strengths add up to log2(k);
-/// the two directions a and b of an edge become a + b - a b (McInnes, Healy and Melville 2018).
+/// Equals `umap.umap_.fuzzy_simplicial_set` (umap-learn 0.5) with `local_connectivity = 1` and
+/// `set_op_mix_ratio = 1`, as `scanpy.pp.neighbors(method = "umap")` calls it: point i sees a
+/// neighbour at distance d with strength exp(-(d - rho_i) / sigma_i), where rho_i is its smallest
+/// positive distance and sigma_i makes the strengths add up to log2(k); the two directions a and b
+/// of an edge become a + b - a b (McInnes, Healy and Melville 2018).
 ///
 /// # Errors
-/// The errors of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
+/// The errors of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products);
+/// [`Error::Cancelled`].
 pub fn fuzzy_simplicial_set(knn: &Knn, session: &Session) -> Result<CsMatI<f32, u32, usize>> {
     check(knn)?;
     let _held = hold(knn, session)?;
@@ -58,15 +60,17 @@ pub fn fuzzy_simplicial_set(knn: &Knn, session: &Session) -> Result<CsMatI<f32, 
     })
 }
 
-/// Leases what a graph of neighbours takes at most: their links both ways, and the scales of the cells.
+/// Leases what a graph of neighbours takes at most: their links both ways, and the scales of the
+/// cells.
 fn hold(knn: &Knn, session: &Session) -> Result<Held> {
     let links = knn.indices.len();
     let bytes = links.saturating_mul(2 * 8).saturating_add(knn.n.saturating_mul(8));
     session.hold(format!("the graph of {links} links between {} cells", knn.n), bytes)
 }
 
-/// The bandwidth and the distance to the nearest different point, of one row of ascending distances that starts with
-/// the point itself: umap-learn's `smooth_knn_dist` with `local_connectivity = 1`. `mean` is over all rows.
+/// Returns the bandwidth and the distance to the nearest different point, of one row of ascending
+/// distances that starts with the point itself: umap-learn's `smooth_knn_dist` with
+/// `local_connectivity = 1`. `mean` is over all rows.
 fn smooth_knn_dist(distances: &[f32], target: f64, mean: f64) -> (f32, f32) {
     let rho = distances.iter().copied().find(|&d| d > 0.0).unwrap_or(0.0);
     let others = distances.get(1..).unwrap_or_default();
@@ -99,16 +103,19 @@ fn smooth_knn_dist(distances: &[f32], target: f64, mean: f64) -> (f32, f32) {
     (sigma.max(MIN_K_DIST_SCALE * typical) as f32, rho)
 }
 
-/// The Gaussian kernel graph of Haghverdi et al. (2016): n x n, f32, no diagonal, no stored zeros, columns in order.
+/// Returns the Gaussian kernel graph of Haghverdi et al. (2016): n x n, f32, no diagonal, no stored
+/// zeros, columns in order.
 ///
-/// Equals `scanpy.neighbors._connectivity.gauss` with `knn = True`, as `scanpy.pp.neighbors(method = "gauss")` calls
-/// it: w_ij = sqrt(2 s_i s_j / (s_i² + s_j²)) exp(-d_ij² / (s_i² + s_j²)) for i and j where at least one is a
-/// neighbour of the other, s_i² being the median of the squared distances of i's k - 1 neighbours. Two differences,
-/// both for points with so many duplicates that s_i = 0: where scanpy divides 0 by 0 the weight here is 1 (d_ij = 0)
-/// or none, and weights of zero are not stored.
+/// Equals `scanpy.neighbors._connectivity.gauss` with `knn = True`, as
+/// `scanpy.pp.neighbors(method = "gauss")` calls it: w_ij = sqrt(2 s_i s_j / (s_i² + s_j²))
+/// exp(-d_ij² / (s_i² + s_j²)) for i and j where at least one is a neighbour of the other, s_i²
+/// being the median of the squared distances of i's k - 1 neighbours. Two differences, both for
+/// points with so many duplicates that s_i = 0: where scanpy divides 0 by 0 the weight here is 1
+/// (d_ij = 0) or none, and weights of zero are not stored.
 ///
 /// # Errors
-/// The errors of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products); [`Error::Cancelled`].
+/// The errors of [`Knn::validate`]; [`Error::Values`] for negative distances (inner products);
+/// [`Error::Cancelled`].
 pub fn gauss_connectivities(knn: &Knn, session: &Session) -> Result<CsMatI<f32, u32, usize>> {
     check(knn)?;
     let _held = hold(knn, session)?;
@@ -121,9 +128,9 @@ pub fn gauss_connectivities(knn: &Knn, session: &Session) -> Result<CsMatI<f32, 
     })
 }
 
-/// [`gauss_connectivities`] of every pair of points, as scanpy has it with `knn=False`: `knn` holds all neighbours of every
-/// point, kernels are as wide as half the distance of its neighbour number `n_neighbors`, and weights up to 1e-14 are
-/// left out. The diagonal is 1.
+/// Returns [`gauss_connectivities`] of every pair of points, as scanpy has it with `knn=False`:
+/// `knn` holds all neighbours of every point, kernels are as wide as half the distance of its
+/// neighbour number `n_neighbors`, and weights up to 1e-14 are left out. The diagonal is 1.
 ///
 /// # Errors
 /// The errors of [`Knn::validate`]; [`Error::Parameter`] for `n_neighbors` outside 1 to n.
@@ -177,7 +184,7 @@ fn gauss(square_i: f64, square_j: f64, square_distance: f64) -> f64 {
     }
 }
 
-/// Median of the squared distances, the point itself left out.
+/// Returns the median of the squared distances, the point itself left out.
 fn median_square(distances: &[f32]) -> f64 {
     let mut squares: Vec<f64> = distances.iter().skip(1).map(|&d| f64::from(d).powi(2)).collect();
     squares.sort_unstable_by(f64::total_cmp);
@@ -186,9 +193,9 @@ fn median_square(distances: &[f32]) -> f64 {
     (lower + upper) / 2.0
 }
 
-/// The distances as `scanpy.pp.neighbors` stores them in `obsp["distances"]`: n x n CSR with k - 1 entries in every
-/// row, the point itself left out, distances of 0 (duplicates) stored. Columns are in order here; scanpy's are by
-/// distance.
+/// Returns the distances as `scanpy.pp.neighbors` stores them in `obsp["distances"]`: n x n CSR
+/// with k - 1 entries in every row, the point itself left out, distances of 0 (duplicates) stored.
+/// Columns are in order here; scanpy's are by distance.
 ///
 /// # Errors
 /// Errors of [`Knn::validate`].
@@ -227,8 +234,8 @@ pub(super) fn into_distances(knn: Knn) -> Result<CsMatI<f32, u32, usize>> {
     assemble(n, memory::exactly(n + 1, (0..=n).map(|i| i * each), EDGES)?, indices, distances)
 }
 
-/// The graph without the weak links of cells that have more than `most`: a link stays when it is among the `most`
-/// strongest (or equal to the last of them) at both its ends, as in BBKNN.
+/// Returns the graph without the weak links of cells that have more than `most`: a link stays when
+/// it is among the `most` strongest (or equal to the last of them) at both its ends, as in BBKNN.
 pub(super) fn trim(graph: &CsMatI<f32, u32, usize>, most: usize, session: &Session) -> Result<CsMatI<f32, u32, usize>> {
     let least: Vec<f32> = session.install(|| {
         let row = |i: usize| graph.outer_view(i).map(|row| row.data().to_vec()).unwrap_or_default();

@@ -1,7 +1,8 @@
 //! Makes the graph that links cells both ways from neighbours that link them one way.
 //!
-//! Links that come in are gathered for a band of rows at a time and merged with those that go out, straight into the
-//! rows of the result: beside neighbours and result there are some bands, whatever the number of cells.
+//! Links that come in are gathered for a band of rows at a time and merged with those that go out,
+//! straight into the rows of the result: beside neighbours and result there are some bands,
+//! whatever the number of cells.
 
 use super::knn::Knn;
 use crate::error::{Error, Result};
@@ -21,8 +22,9 @@ const TOGETHER: usize = 8;
 /// Rows between looks at the monitor.
 const CHECKED: usize = 1 << 14;
 
-/// Returns the entries of a matrix A or its transpose, with `combine(a_ij, a_ji)`; an absent one is 0. A has `weight(i, j,
-/// distance)` at the neighbours j of i, without the diagonal and without zeros; columns of the result are in order.
+/// Returns the entries of a matrix A or its transpose, with `combine(a_ij, a_ji)`; an absent one is
+/// 0. A has `weight(i, j, distance)` at the neighbours j of i, without the diagonal and without
+/// zeros; columns of the result are in order.
 pub(super) fn union(
     knn: &Knn,
     weight: impl Fn(usize, u32, f32) -> f32 + Sync,
@@ -42,7 +44,7 @@ fn in_bands(
 ) -> Result<CsMatI<f32, u32, usize>> {
     let coming = coming(knn)?;
     let bands = bands(&coming, links);
-    // What is never touched takes no memory; the rest is given back.
+    // Pages that are never written take no memory; unused capacity is freed at the end.
     let most = 2 * knn.indices.len();
     let mut indptr = memory::room(knn.n + 1, EDGES)?;
     let (mut indices, mut data) = (memory::room(most, EDGES)?, memory::room(most, EDGES)?);
@@ -68,7 +70,7 @@ fn in_bands(
     assemble(knn.n, indptr, indices, data)
 }
 
-/// Counts of how many points each point is a neighbour, itself included.
+/// Returns, for each point, the number of points that have it as a neighbour, itself included.
 fn coming(knn: &Knn) -> Result<Vec<u32>> {
     let mut coming = memory::zeros::<u32>(knn.n, EDGES)?;
     knn.indices.iter().for_each(|&j| coming[j as usize] += 1);
@@ -162,7 +164,8 @@ impl Band<'_> {
     }
 }
 
-/// Walks two sparse rows with columns in order; `entry(column, left, right)`, 0 for an absent value.
+/// Walks two sparse rows with columns in order; `entry(column, left, right)`, 0 for an absent
+/// value.
 fn merge(left: &[(u32, f32)], right: &[(u32, f32)], mut entry: impl FnMut(u32, f32, f32)) {
     let (mut left, mut right) = (left.iter().copied().peekable(), right.iter().copied().peekable());
     loop {
@@ -208,7 +211,7 @@ mod tests {
     const N: usize = 300;
     const K: usize = 6;
 
-    /// Neighbours drawn at random, some of them far more often than others.
+    /// Draws neighbours at random, some of them far more often than others.
     fn neighbours() -> Knn {
         let mut stream = Stream::new(3, 0, 0);
         let (mut indices, mut distances) = (Vec::new(), Vec::new());

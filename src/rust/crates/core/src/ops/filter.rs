@@ -13,7 +13,8 @@ use crate::session::Session;
 use crate::stream::{gives_rows, gives_sum, reduce, Needs, Reducer};
 use serde::Serialize;
 
-/// The criterion of [`filter_cells`]; exactly one criterion a call, as in scanpy. Bounds are inclusive.
+/// The criterion of [`filter_cells`]; exactly one criterion a call, as in scanpy. Bounds are
+/// inclusive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[allow(missing_docs)]
 pub enum CellCriterion {
@@ -23,7 +24,8 @@ pub enum CellCriterion {
     MaxCounts(f64),
 }
 
-/// The criterion of [`filter_genes`]; exactly one criterion a call, as in scanpy. Bounds are inclusive.
+/// The criterion of [`filter_genes`]; exactly one criterion a call, as in scanpy. Bounds are
+/// inclusive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[allow(missing_docs)]
 pub enum GeneCriterion {
@@ -81,7 +83,8 @@ impl Filtered {
 /// (`scanpy.pp.filter_cells`).
 ///
 /// # Errors
-/// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a bound that is not a number.
+/// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a bound that
+/// is not a number.
 pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, session: &Session) -> Result<Filtered> {
     use CellCriterion::*;
     let (parameter, bound, counts, minimum) = match criterion {
@@ -102,7 +105,8 @@ pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, session: &Session)
 /// (`scanpy.pp.filter_genes`).
 ///
 /// # Errors
-/// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a bound that is not a number.
+/// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a bound that
+/// is not a number.
 pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, session: &Session) -> Result<Filtered> {
     use GeneCriterion::*;
     let (parameter, bound, counts, minimum) = match criterion {

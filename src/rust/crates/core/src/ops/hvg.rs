@@ -26,7 +26,8 @@ pub enum Flavor {
     Seurat,
     /// Dispersion of log data, by median and MAD within percentile bins (Zheng et al. 2017).
     CellRanger,
-    /// Variance of raw counts standardised by a LOESS trend (Stuart et al. 2019); batches merge by median rank.
+    /// Variance of raw counts standardised by a LOESS trend (Stuart et al. 2019); batches merge by
+    /// median rank.
     SeuratV3,
     /// The same variance as `SeuratV3`; batches merge by the number of batches that select a gene.
     SeuratV3Paper,
@@ -215,7 +216,8 @@ impl Hvg {
     }
 }
 
-/// Annotates highly variable genes (`scanpy.pp.highly_variable_genes`, `scanpy.experimental.pp.highly_variable_genes`).
+/// Annotates highly variable genes (`scanpy.pp.highly_variable_genes`,
+/// `scanpy.experimental.pp.highly_variable_genes`).
 ///
 /// `pearson_residuals` and `seurat_v3` take two passes over raw counts, or one where the moments
 /// are known. `seurat` and `cell_ranger` take one pass over log data, and without batches they
@@ -223,8 +225,9 @@ impl Hvg {
 /// by the order of the genes.
 ///
 /// # Errors
-/// [`Error::Values`] for values the flavour is not defined for; [`Error::Parameter`] for a parameter outside its domain;
-/// [`Error::Shape`] for batches of another length; [`Error::State`] when genes cannot be binned.
+/// [`Error::Values`] for values the flavour is not defined for; [`Error::Parameter`] for a
+/// parameter outside its domain; [`Error::Shape`] for batches of another length; [`Error::State`]
+/// when genes cannot be binned.
 pub fn highly_variable_genes(x: &LazyMatrix, options: &HvgOptions, session: &Session) -> Result<Hvg> {
     let batches = Batches::new(options.batch.as_deref(), x.shape().0)?;
     let alone = batches.without_variance();
@@ -289,7 +292,8 @@ pub(super) fn count_sums(x: &LazyMatrix, check: &Check, session: &Session) -> Re
 /// that need them read nothing: totals, normalisation, variable genes.
 ///
 /// # Errors
-/// [`Error::Values`] for values that are no counts (negative, NaN or infinite); the errors of the pass.
+/// [`Error::Values`] for values that are no counts (negative, NaN or infinite); the errors of the
+/// pass.
 pub fn learn_sums(x: &LazyMatrix, session: &Session) -> Result<()> {
     count_sums(x, &Check::counts(x, "sums of counts"), session).map(drop)
 }

@@ -1,5 +1,5 @@
-//! Computations on an expression matrix: sums and moments, quality control, normalisation, highly variable genes,
-//! PCA and markers of groups.
+//! Computations on an expression matrix: sums and moments, quality control, normalisation, highly
+//! variable genes, PCA and markers of groups.
 //!
 //! Every pass of a verb is a [`crate::stream::Reducer`]: blocks are reduced on worker threads,
 //! partial results are folded and merged in block order in f64, and per-row results are scattered

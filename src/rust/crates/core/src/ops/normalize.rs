@@ -78,15 +78,16 @@ impl Normalized {
     }
 }
 
-/// Scales each cell to the same total (`scanpy.pp.normalize_total`); cells without counts stay as they are.
+/// Scales each cell to the same total (`scanpy.pp.normalize_total`); cells without counts stay as
+/// they are.
 ///
 /// The default target is the median over cells with counts above 0, as in scanpy from 1.12 on.
 /// Earlier versions included empty cells in the median of a CSR matrix and left them out for a
 /// dense one.
 ///
 /// # Errors
-/// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a target sum that is not positive or a
-/// fraction outside 0 to 1.
+/// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a target sum
+/// that is not positive or a fraction outside 0 to 1.
 pub fn normalize_total(
     x: &LazyMatrix,
     options: &NormalizeOptions,
@@ -272,7 +273,8 @@ impl Scaled {
 /// operation is recorded after one pass for the moments.
 ///
 /// # Errors
-/// [`Error::Values`] for a NaN or infinite value; [`Error::Parameter`] for a `max_value` that is not positive.
+/// [`Error::Values`] for a NaN or infinite value; [`Error::Parameter`] for a `max_value` that is
+/// not positive.
 pub fn scale(x: &LazyMatrix, options: &ScaleOptions, session: &Session) -> Result<(LazyMatrix, Scaled)> {
     if let Some(m) = options.max_value.filter(|m| m.is_nan() || *m <= 0.0) {
         return Err(Error::parameter("max_value", "a positive number", m));

@@ -201,8 +201,8 @@ struct Spectrum {
 /// Returns the number of components that [`pca`] gives for `n` cells and `p` genes.
 ///
 /// # Errors
-/// [`Error::Shape`] for fewer than 2 cells or genes; [`Error::Parameter`] for `n_comps` of 0 or not below the smaller extent
-/// (the rule of scikit-learn's ARPACK solver, scanpy's default).
+/// [`Error::Shape`] for fewer than 2 cells or genes; [`Error::Parameter`] for `n_comps` of 0 or not
+/// below the smaller extent (the rule of scikit-learn's ARPACK solver, scanpy's default).
 pub fn n_components((n, p): (usize, usize), n_comps: Option<usize>) -> Result<usize> {
     let smaller = n.min(p);
     if smaller < 2 {
@@ -224,8 +224,8 @@ pub fn n_components((n, p): (usize, usize), n_comps: Option<usize>) -> Result<us
 /// for 100 steps; [`Pca::residual`] is the residual reached.
 ///
 /// # Errors
-/// Errors of [`n_components`]; [`Error::Memory`] for hundreds of components of very many genes; [`Error::Values`] for NaN or
-/// infinite values.
+/// Errors of [`n_components`]; [`Error::Memory`] for hundreds of components of very many genes;
+/// [`Error::Values`] for NaN or infinite values.
 pub fn pca(x: &LazyMatrix, options: &PcaOptions, session: &Session) -> Result<Pca> {
     let size = memory::count(&[x.shape().0, n_components(x.shape(), options.n_comps)?], SCORES)?;
     let mut x_pca = memory::zeros(size, SCORES)?;

@@ -49,8 +49,8 @@ impl PearsonSettings {
 /// is read.
 ///
 /// # Errors
-/// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a `theta` that is not positive or a
-/// negative `clip`.
+/// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a `theta` that
+/// is not positive or a negative `clip`.
 pub fn normalize_pearson_residuals(
     x: &LazyMatrix,
     options: &PearsonOptions,

@@ -141,8 +141,9 @@ fn log_of(x: impl ExactSizeIterator<Item = f64>, narrow: bool) -> Result<Value> 
 /// percentage of a cell without counts is NaN.
 ///
 /// # Errors
-/// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a size in `percent_top` that is 0 or
-/// exceeds the number of genes (scanpy: `IndexError`); [`Error::Shape`] for a mask of another length.
+/// [`Error::Values`] for a negative, NaN or infinite value; [`Error::Parameter`] for a size in
+/// `percent_top` that is 0 or exceeds the number of genes (scanpy: `IndexError`); [`Error::Shape`]
+/// for a mask of another length.
 pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, session: &Session) -> Result<QcMetrics> {
     let (n_obs, n_vars) = x.shape();
     let mut percent_top = options.percent_top.clone();

@@ -1,6 +1,7 @@
-//! Scores of gene sets: the mean of a set's genes less that of control genes of like expression (Tirosh et al. 2016), as
-//! `scanpy.tl.score_genes` has it, of any number of sets in two passes: one for the means of the genes, which an earlier pass may
-//! have left, and one over the genes that are in a set or among its controls.
+//! Scores of gene sets: the mean of a set's genes less that of control genes of like expression
+//! (Tirosh et al. 2016), as `scanpy.tl.score_genes` has it, of any number of sets in two passes:
+//! one for the means of the genes, which an earlier pass may have left, and one over the genes that
+//! are in a set or among its controls.
 
 use super::gene_sets::by_set;
 use super::sums::col_sums;
@@ -22,7 +23,8 @@ const SCORES: &str = "score_genes: scores of the cells";
 /// How control genes are chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScoreOptions {
-    /// Whether genes of the set count among those a bin's controls are sampled from, and are dropped afterwards.
+    /// Whether genes of the set count among those a bin's controls are sampled from, and are
+    /// dropped afterwards.
     pub ctrl_as_ref: bool,
     /// Control genes sampled from each bin.
     pub ctrl_size: usize,
@@ -34,12 +36,12 @@ pub struct ScoreOptions {
     pub seed: u32,
 }
 
-/// The score of every cell of `x` (n_obs x n_vars) for each of `sets`, positions of genes; n_obs values each. The genes of a set
-/// are in its order; every set starts from the seed anew.
+/// Returns the score of every cell of `x` (n_obs x n_vars) for each of `sets`, positions of genes;
+/// n_obs values each. The genes of a set are in its order; every set starts from the seed anew.
 ///
 /// # Errors
-/// [`Error::Parameter`] for a set none of whose bins has control genes; [`Error::Values`] for values that are not finite; the errors of
-/// the passes.
+/// [`Error::Parameter`] for a set none of whose bins has control genes; [`Error::Values`] for
+/// values that are not finite; the errors of the passes.
 pub fn score_genes(
     x: &LazyMatrix,
     sets: &[Vec<u32>],
@@ -106,7 +108,8 @@ pub(super) fn passes(x: &LazyMatrix, session: &Session) -> Vec<Needs> {
     sums.into_iter().chain([Scores::NEEDS]).collect()
 }
 
-/// The bin of each gene of the pool: its rank by mean, the least of those that tie, over the genes of a bin.
+/// Returns the bin of each gene of the pool: its rank by mean, the least of those that tie, over
+/// the genes of a bin.
 fn bins(means: &[f64], n_bins: usize) -> Result<Vec<u32>> {
     let each = (means.len() as f64 / (n_bins as f64 - 1.0)).round_ties_even();
     if each < 1.0 {
@@ -181,7 +184,8 @@ impl<'a> Bins<'a> {
 struct Weights {
     starts: Vec<usize>,
     entries: Vec<(u32, f64)>,
-    /// Of the genes that many sets share, as controls are: where their weights in all sets begin in `rows`.
+    /// Of the genes that many sets share, as controls are: where their weights in all sets begin in
+    /// `rows`.
     shared: Vec<u32>,
     rows: Vec<f64>,
     width: usize,
@@ -191,7 +195,8 @@ struct Weights {
 const ALONE: u32 = u32::MAX;
 
 impl Weights {
-    /// `by_gene` are genes, sets and weights in order; the genes are `chosen` ones, or the first `m`.
+    /// Makes the weights of `by_gene`: genes, sets and weights in order. The genes are the `chosen`
+    /// ones, or the first `m`.
     fn new(by_gene: &[(u32, u32, f64)], chosen: Option<&[u32]>, m: usize, width: usize) -> Result<Self> {
         let n = chosen.map_or(m, <[u32]>::len);
         let (mut starts, mut shared) = (memory::zeros::<usize>(n + 1, SCORES)?, memory::filled(n, ALONE, SCORES)?);
@@ -218,7 +223,8 @@ impl Weights {
 }
 
 simd::vectorized! {
-    /// Adds the values of a cell to its scores. Products and sums round one by one at every level: the same bits.
+    /// Adds the values of a cell to its scores. Products and sums round one by one at every level:
+    /// the same bits.
     fn add_row [T: Number](weights: &Weights, row: RowOf<'_, T>, to: &mut [f64]) where level in [Avx512, Avx2]: Level {
         let _ = level;
         // A loop and no closure, which would not be compiled for the level.

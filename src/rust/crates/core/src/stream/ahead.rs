@@ -35,7 +35,8 @@ struct State {
 }
 
 impl<'a> Ahead<'a> {
-    /// For some blocks of a pass; `None` where their bytes are not far away.
+    /// Makes the read-ahead for some blocks of a pass; returns `None` where their bytes are not
+    /// remote.
     pub(super) fn of(pass: &'a dyn Pass, blocks: &Range<usize>, session: &'a Session) -> Option<Ahead<'a>> {
         let widest = blocks.clone().map(|block| pass.stored(block)).max().filter(|&bytes| bytes > 0)?;
         let memory = session.part(8);

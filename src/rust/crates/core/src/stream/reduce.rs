@@ -14,8 +14,8 @@ use crate::session::Session;
 /// Runs `r` over `x` and returns its result.
 ///
 /// # Errors
-/// The first error, in block order, of reading and of the reducer; [`Error::Cancelled`](crate::Error::Cancelled) when the
-/// monitor asks to stop.
+/// The first error, in block order, of reading and of the reducer;
+/// [`Error::Cancelled`](crate::Error::Cancelled) when the monitor asks to stop.
 pub fn reduce<R: Reducer>(x: &LazyMatrix, r: &R, session: &Session) -> Result<R::Output> {
     let mut whole = r.whole()?;
     let state = reduce_into(x, r, &mut whole, session)?;

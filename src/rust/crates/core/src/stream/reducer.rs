@@ -14,8 +14,8 @@ pub use crate::{adds_up, gives_rows, gives_sum, no_rows, no_state};
 /// refused by it.
 ///
 /// Parts are folded in block order into the state of their run; runs are merged in order
-/// ([`Schedule`](super::Schedule)). Results of single rows are not in the state: they are put at the positions of
-/// their rows ([`Scatter`]).
+/// ([`Schedule`](super::Schedule)). Results of single rows are not in the state: they are put at
+/// the positions of their rows ([`Scatter`]).
 pub trait Reducer: Serialize + Sync {
     /// The name of the reducer in messages.
     const NAME: &'static str;

@@ -1,5 +1,5 @@
-//! Collections that annbatch writes: a Zarr store, or a folder of h5ad files, whose parts `dataset_0`, `dataset_1`, ... are each an
-//! AnnData with the same genes.
+//! Collections that annbatch writes: a Zarr store, or a folder of h5ad files, whose parts
+//! `dataset_0`, `dataset_1`, ... are each an AnnData with the same genes.
 
 use super::layout::listing;
 use crate::error::{Error, Result};
@@ -10,11 +10,12 @@ use std::sync::Arc;
 /// The `encoding-type` of a store with parts.
 const ENCODING: &str = "annbatch-preshuffled";
 
-/// Returns the names of the parts of a collection, folders or files in it, in the order of their numbers; none where the path
-/// is no collection.
+/// Returns the names of the parts of a collection, folders or files in it, in the order of their
+/// numbers; none where the path is no collection.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::File`] for a collection without parts, and for one in an archive, whose parts have no paths.
+/// [`Error::Io`]; [`Error::File`] for a collection without parts, and for one in an archive, whose
+/// parts have no paths.
 pub fn collection(path: impl AsRef<Path>) -> Result<Vec<String>> {
     let path = path.as_ref();
     let refuse = |message: String| Err(Error::File { path: path.into(), message });
@@ -36,12 +37,12 @@ pub fn collection(path: impl AsRef<Path>) -> Result<Vec<String>> {
     Ok(parts.into_iter().map(|(_, name)| name).collect())
 }
 
-/// Whether a store says that it is one.
+/// Returns whether the attributes of a store say that it is a collection.
 pub(super) fn says_so(store: &Arc<Store>) -> Result<bool> {
     Ok(store.attribute("", "encoding-type")?.as_ref().and_then(|a| a.text()) == Some(ENCODING))
 }
 
-/// The number in `dataset_N`.
+/// Returns the number N of `dataset_N`; `None` for another name.
 fn number(name: &str) -> Option<u64> {
     let digits = name.strip_prefix("dataset_")?;
     digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?

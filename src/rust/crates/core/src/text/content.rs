@@ -58,7 +58,7 @@ const R: [&[u8]; 6] = [b"X\n\0\0", b"A\n2\n", b"A\n3\n", b"RDX", b"RDA", b"B\n"]
 /// several matrices.
 pub fn content(path: impl AsRef<Path>) -> Result<Content> {
     let path = path.as_ref();
-    // One that is not here has a store in it, or is nothing that is read.
+    // A URL leads to a store, or to nothing that is read.
     let place = named(path, &[])?;
     if Location::named(&place).is_url() {
         return in_store(&place);

@@ -19,7 +19,7 @@ pub enum Input<'a> {
     Matrix(LazyMatrix),
     /// A square sparse matrix over cells.
     Graph(Value),
-    /// One that lies in memory of who calls.
+    /// A graph in memory of the caller.
     Links(SharedLinks<'a>),
     /// An embedding or a graph that stayed with the core.
     Kept(Kept),
@@ -136,7 +136,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The graph, where it lies if that is in the form the core works on.
+    /// Returns the graph; borrows it where it is stored in the form that the core works on.
     pub(super) fn graph(&mut self, session: &Session) -> Result<SharedLinks<'a>> {
         match self.inputs.remove("graph") {
             Some(Input::Links(links)) => Ok(links),

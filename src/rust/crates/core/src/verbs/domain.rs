@@ -124,7 +124,8 @@ impl Kind {
         }
     }
 
-    /// Returns the domain in words, to follow "must be"; a template of [`Syntax::sentence`](crate::given::Syntax::sentence).
+    /// Returns the domain in words, to follow "must be"; a template of
+    /// [`Syntax::sentence`](crate::given::Syntax::sentence).
     pub fn words(&self) -> String {
         self.described(false)
     }

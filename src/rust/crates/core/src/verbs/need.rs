@@ -5,7 +5,8 @@
 pub enum Source {
     /// X, or the layer of parameter `layer`, or raw with `use_raw`.
     Matrix,
-    /// The connectivities of `neighbors_key`, or the element of obsp of parameter `obsp`, or `adjacency`.
+    /// The connectivities of `neighbors_key`, or the element of obsp of parameter `obsp`, or
+    /// `adjacency`.
     Connectivities,
     /// The distances of `neighbors_key`.
     Distances,
@@ -15,7 +16,8 @@ pub enum Source {
     /// The element of obsm, or the array, that the parameter names; no input where the argument is
     /// a word that the verb knows.
     Start,
-    /// The column of obs (or several, combined) that the parameter names, as groups; missing values are an error.
+    /// The column of obs (or several, combined) that the parameter names, as groups; missing values
+    /// are an error.
     Groups,
     /// The column of obs, and some of its groups, that the parameter names. Cells with a missing
     /// value are in no group.
@@ -26,7 +28,8 @@ pub enum Source {
     Mask,
     /// The columns of obs that the parameter names, each as groups; missing values are an error.
     Factors,
-    /// The columns of obs that the parameter names, each as numbers or groups; missing values are an error.
+    /// The columns of obs that the parameter names, each as numbers or groups; missing values are
+    /// an error.
     Model,
     /// The boolean columns of var that the parameter names.
     Masks,

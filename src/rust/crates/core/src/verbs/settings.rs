@@ -54,7 +54,8 @@ pub static SETTINGS: &[Param] = &[
 /// given.
 ///
 /// # Errors
-/// [`Error::Argument`] for a value outside its domain; [`Error::Internal`] for a setting that does not exist.
+/// [`Error::Argument`] for a value outside its domain; [`Error::Internal`] for a setting that does
+/// not exist.
 pub fn setting(name: &str, given: &Given) -> Result<Option<usize>> {
     let param = SETTINGS.iter().find(|p| p.name == name);
     let param = param.ok_or_else(|| Error::Internal(format!("there is no setting '{name}'")))?;

@@ -125,8 +125,8 @@ impl RawDataset {
         Ok(extents)
     }
 
-    /// Prefetches stored bytes, many at a time. Those of `other`, a second array, come with the same
-    /// requests if both arrays are in one file.
+    /// Prefetches stored bytes, many at a time. Those of `other`, a second array, come with the
+    /// same requests if both arrays are in one file.
     ///
     /// # Errors
     /// Errors of fetching them.

@@ -16,7 +16,8 @@ const MARGIN: f64 = 0.005;
 /// points.
 ///
 /// # Errors
-/// [`Error::State`] where the span holds fewer than three points; [`Error::Numerical`] for values that are not finite.
+/// [`Error::State`] where the span holds fewer than three points; [`Error::Numerical`] for values
+/// that are not finite.
 pub fn loess(x: &[f64], y: &[f64], span: f64) -> Result<Vec<f64>> {
     let n = x.len();
     if n == 0 {

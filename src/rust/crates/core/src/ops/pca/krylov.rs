@@ -64,7 +64,8 @@ pub(super) fn fits(p: usize, k: usize) -> bool {
 }
 
 /// Returns the `k` leading eigenpairs of a symmetric matrix in memory without negative eigenvalues,
-/// column-major `p x p`, for which [`fits`] holds. Reads its lower triangle and fills the upper one.
+/// column-major `p x p`, for which [`fits`] holds. Reads its lower triangle and fills the upper
+/// one.
 ///
 /// # Errors
 /// [`Error::Cancelled`](crate::Error::Cancelled), and errors of the small decompositions.

@@ -74,7 +74,7 @@ impl FarFile {
         &self.place
     }
 
-    /// Its number among all objects far away that this process opened.
+    /// Returns the number of this object among all remote objects that this process opened.
     pub(in crate::store) fn number(&self) -> u64 {
         self.number
     }
@@ -206,8 +206,8 @@ impl FarFile {
         Ok(())
     }
 
-    /// Reads the block `number` and those around it up to `end`: more and more of them while somebody
-    /// reads on nearby, in either direction.
+    /// Reads the block `number` and those around it up to `end`: more and more of them while
+    /// somebody reads on nearby, in either direction.
     fn blocks_from(&self, number: u64, end: u64) -> Result<Arc<Vec<u8>>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, size) = *last;
