@@ -3,9 +3,6 @@
 //! the allocator counts the requests of all threads. With `TRACE_REFUSED=1` every refusal prints its
 //! backtrace, which locates an abort.
 
-use the allocator counts the requests of all threads. With
-//! `TRACE_REFUSED=1` every refusal prints its backtrace, which locates an abort.
-
 use anndataoom_core::element::{self, Array, Categorical, DataFrame, Sparse, SparseFormat, Value};
 use anndataoom_core::graph::{
     diffmap, embedding_density, fuzzy_simplicial_set, gauss_connectivities, harmony, knn, leiden, louvain, paga,
