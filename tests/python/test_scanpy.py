@@ -108,7 +108,7 @@ LOOK = {
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize("name", LOOK)
 def test_what_looks_at_genes(both, name, raw):
-    """Checks that only the values of the requested genes are read, and nothing is read into memory."""
+    """Checks that functions that look at single genes agree and do not read X into memory."""
     memory, disk = both
     genes = list(memory.var_names[GENES])
     if raw:
@@ -122,6 +122,6 @@ def test_what_looks_at_genes(both, name, raw):
 
 
 def test_others_get_the_lazy_matrix(both):
-    """Checks that scanpy is the only exception: other code that asks for X gets the array on disk."""
+    """Checks that code outside scanpy gets the array on disk as X."""
     assert isinstance(both[1].X, oom.BackedArray)
     assert isinstance(sc.get.obs_df(both[1]), pd.DataFrame)

@@ -376,7 +376,7 @@ def test_zip_archives(tmp_path, version):
 
 
 def test_metadata_without_a_summary(tmp_path):
-    """Checks that neither consolidated metadata nor the members in them are needed."""
+    """Checks that stores without consolidated metadata are read the same."""
     expected = rich()
     for version in (2, 3):
         path = tmp_path / f"{version}.zarr"
