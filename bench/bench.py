@@ -1,4 +1,5 @@
-"""Runs the benchmark that README.md beside this file describes. Standard library only; plots are left to plot.py."""
+"""Runs the benchmark that README.md beside this file describes. Needs the standard library only;
+plot.py draws the plots."""
 
 import argparse
 import json
@@ -16,7 +17,8 @@ STEPS = ["open", "qc", "hvg", "normalize", "scale", "pca"]
 GRAPH_STEPS = ["neighbors", "umap", "leiden"]
 GENE_STEPS = ["1 gene", "50 genes", "index", "1 gene, indexed", "50 genes, indexed"]
 THREAD_VARIABLES = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS"]
-# By the words of --tools. The first ours that ran is compared with the others.
+# The names of the tools, by the words of --tools. The first of ours that ran is compared with the
+# others.
 NAMES = {
     "r": "anndataoom (R)",
     "python": "anndataoom (Python)",
@@ -24,7 +26,7 @@ NAMES = {
     "peer": "anndataoom 0.1.8",
     "bpcells": "BPCells",
 }
-# Lines below the table.
+# The lines below the table.
 MORE = ["genes", "again", "in_memory", "limit"]
 OURS = [NAMES["r"], NAMES["python"]]
 PACKAGES = {
@@ -34,7 +36,7 @@ PACKAGES = {
 
 
 def run(command, env, timeout):
-    """One process: its JSON lines, its wall time, or the reason it failed."""
+    """Runs one process. Returns its JSON lines and its wall time, or the reason why it failed."""
     started = time.perf_counter()
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
@@ -56,7 +58,7 @@ def run(command, env, timeout):
 
 
 def seconds(record):
-    """The steps of all tools: read to PCA."""
+    """Returns the seconds of the steps that all tools have: from reading to PCA."""
     return sum(record["steps"].get(s, 0) for s in STEPS)
 
 
@@ -65,12 +67,14 @@ def ran(record):
 
 
 def python_of_ours(folder):
-    """Command and environment of the Python that runs this project's package: scanpy's environment has what it needs."""
+    """Returns command and environment of the Python for this project's package: that of scanpy's
+    environment, which has what the package needs."""
     return [str(folder / "scanpy/bin/python")], {"PYTHONPATH": str(ROOT / "python")}
 
 
 def tool(key, folder):
-    """Command and environment of a tool (the file is appended), or why it cannot run."""
+    """Returns command and environment of a tool (the file is appended), or the reason why it cannot
+    run."""
     rscript = shutil.which("Rscript")
     if key in ("r", "bpcells"):
         script = {"r": "ours.R", "bpcells": "bpcells.R"}[key]
@@ -85,7 +89,7 @@ def tool(key, folder):
 
 
 def environment(folder, requirements):
-    """A virtual environment with the packages, made once."""
+    """Makes a virtual environment with the packages, unless it is there."""
     if not (folder / "ready").exists():
         print(f"installing {', '.join(requirements)} into {folder}", flush=True)
         python = os.environ.get("BENCH_PYTHON", sys.executable)
@@ -95,7 +99,8 @@ def environment(folder, requirements):
 
 
 def compare(results):
-    """Genes and variances of each tool against scanpy's, or, where it did not run, against ours."""
+    """Compares genes and variances of each tool with those of scanpy, or with ours if scanpy did
+    not run."""
     order = [NAMES["scanpy"], *OURS]
     reference = next((n for n in order if ran(results.get(n)) and "variance" in results[n]), None)
     if reference is None:
@@ -112,7 +117,7 @@ def compare(results):
 
 
 def table(all_results):
-    """Times of every step, then how the tools compare, in Markdown."""
+    """Renders the times of every step, then the comparison of the tools, in Markdown."""
     head = ["cells", "tool", *STEPS, "total s", "peak MB", "same genes", "variances differ by"]
     lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
     for n, results in all_results.items():
@@ -170,7 +175,7 @@ def table(all_results):
 
 
 def clusters_table(all_results):
-    """Ours, from the file to clusters: seconds and peak memory of every step."""
+    """Renders seconds and peak memory of our steps from the file to clusters."""
     steps = STEPS + GRAPH_STEPS
     lines = ["", "h5ad to clusters: seconds (peak MB of the step)", ""]
     lines += ["| cells | tool | " + " | ".join(steps) + " | total s |", "|---|---|" + "---:|" * (len(steps) + 1)]
@@ -248,7 +253,7 @@ def main():
             results["packing_pass"], results["packed_pass"] = float(found["packing"]), float(found["packed"])
         results["reference"] = compare(results["tools"])
         all_results[n] = results
-        # Results so far survive a failure of the next tool.
+        # Results so far survive if the next tool fails.
         (folder / "results.json").write_text(json.dumps(all_results, indent=1))
         (folder / "table.md").write_text(table(all_results) + clusters_table(all_results))
     print(table(all_results) + clusters_table(all_results))

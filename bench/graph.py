@@ -1,4 +1,5 @@
-"""Runs the benchmark of the graph stage that README.md beside this file describes. Standard library only."""
+"""Runs the benchmark of the graph stage that README.md beside this file describes. Needs the
+standard library only."""
 
 import argparse
 import json
@@ -16,7 +17,8 @@ DIM = 50
 
 
 def run(command, env, timeout):
-    """One process: its JSON lines, shown as they come; what it says when it fails goes to stderr."""
+    """Runs one process. Returns its JSON lines, shown as they come; a failing process writes to
+    stderr."""
     found, started = [], time.perf_counter()
     process = subprocess.Popen(list(map(str, command)), env=env, stdout=subprocess.PIPE, text=True)
     timer = threading.Timer(timeout, process.kill)
@@ -35,7 +37,8 @@ def run(command, env, timeout):
 
 
 def same_bits(ours, others):
-    """Whether further runs gave the hashes of the first for every step and seed they share."""
+    """Returns whether further runs gave the same hashes as the first for every step and seed that
+    they share."""
 
     def key(line):
         return line.get("step"), line.get("seed")

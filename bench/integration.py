@@ -1,4 +1,5 @@
-"""Runs the benchmark of doublets and integration that README.md beside this file describes. Standard library only."""
+"""Runs the benchmark of doublets and integration that README.md beside this file describes. Needs
+the standard library only."""
 
 import argparse
 import json

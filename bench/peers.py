@@ -1,4 +1,5 @@
-"""Neighbours and Leiden of other Rust crates beside ours, as README.md beside this file describes. Standard library only."""
+"""Times neighbours and Leiden of other Rust crates beside ours, as README.md beside this file
+describes. Needs the standard library only."""
 
 import argparse
 import json
@@ -17,7 +18,7 @@ ALL_PAIRS = {"exact", "exhaustive", "kmknn"}
 
 
 def lines(command, env, timeout):
-    """One process: its lines of JSON, or the reason it gave none."""
+    """Runs one process. Returns its lines of JSON, or the reason why it gave none."""
     try:
         done = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Time and memory against n_obs, from results.json of a benchmark run."""
+"""Plots time and memory against n_obs, from results.json of a benchmark run."""
 
 import json
 import sys

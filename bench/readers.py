@@ -1,10 +1,11 @@
-"""Folders of text: read_10x_mtx beside scanpy's and a bare gunzip, and h5mu and h5Seurat beside h5ad. Python of the package's tests.
+"""Times folders of text (read_10x_mtx beside scanpy's and a bare gunzip), and h5mu and h5Seurat
+beside h5ad. Runs in the Python of the package's tests.
 
     python3 bench/readers.py --n-obs 20000 100000 --dir DIR --target-dir TARGET
 
-Simulates cells x 30,000 genes, writes them as `matrix.mtx.gz` with write_10x_mtx, and runs each reader in a process of
-its own, in turns; the best of `--repeats` counts. Peaks are those of the processes. scanpy, which keeps all in memory,
-runs at the first size alone.
+Simulates cells x 30,000 genes, writes them as `matrix.mtx.gz` with write_10x_mtx, and runs each
+reader in a process of its own, in turns. The best of `--repeats` counts; peaks are those of the
+processes. scanpy, which keeps all in memory, runs at the first size only.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 GENES = 30_000
 
-# In the order of their turns: `ours` leaves the file that the later ones take.
+# In the order of their turns: `ours` leaves the file that the later readers need.
 CODE = {
     "gunzip": "__import__('os').system('gzip -dc ' + folder + '/matrix.mtx.gz > /dev/null')",
     "ours": "import anndataoom as oom; oom.read_10x_mtx(folder, to=folder + '/../kept.h5ad')",
@@ -27,7 +28,7 @@ CODE = {
     "h5mu": "import anndataoom as oom; a = oom.read_h5mu(folder + '/../x.h5mu', 'rna'); opened(); a.X.sum(axis=0)",
     "h5seurat": "import anndataoom as oom; a = oom.read_h5seurat(folder + '/../x.h5Seurat'); opened(); a.X.sum(axis=0)",
 }
-# The files that readers need, made of kept.h5ad.
+# The files that readers need, made from kept.h5ad.
 MADE = {
     "h5mu": ("x.h5mu", "import anndataoom as oom, sys; oom.write_h5mu({'rna': oom.read(sys.argv[1])}, sys.argv[2])"),
     "h5seurat": (

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the compiled part of the Python package and puts it beside its sources: PYTHONPATH=python is then enough.
-#   ANNDATAOOM_REMOTE  "false": without files far away (https://, s3://, ...)
+#   ANNDATAOOM_REMOTE  "false" leaves out remote files (https://, s3://, ...)
 set -eu
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"; export PATH
 CMAKE="$(sh tools/find-cmake.sh)"; export CMAKE
@@ -10,6 +10,6 @@ features=
 cargo build --locked --release -p anndataoom-py --manifest-path src/rust/Cargo.toml $features
 target=${CARGO_TARGET_DIR:-src/rust/target}/release
 case "$(uname -s)" in Darwin) built=$target/libanndataoom_py.dylib ;; *) built=$target/libanndataoom_py.so ;; esac
-# A new file, never an overwritten one: a running Python may have the old one mapped.
+# A new file replaces the old one, which a running Python may have mapped.
 cp "$built" python/anndataoom/_core.abi3.so.new
 mv python/anndataoom/_core.abi3.so.new python/anndataoom/_core.abi3.so

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Counts the crates of the R package, and fails where there are more than are allowed (CONTRIBUTING.md).
+# Counts the crates of the R package, and fails if there are more than CONTRIBUTING.md allows.
 set -eu
 count() { cargo tree --locked --manifest-path src/rust/Cargo.toml -p anndataoom-r -e normal,build --prefix none "$@" | sed 's/ (\*)$//' | sort -u | wc -l; }
 with=$(count)

@@ -1,4 +1,9 @@
-"""Writes the reference of the Python package from its docstrings: docs-python.py FOLDER. No network is used."""
+"""Writes the reference of the Python package from its docstrings:
+
+    docs-python.py FOLDER
+
+Uses no network.
+"""
 
 import sys
 from pathlib import Path

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Prints the path of a CMake >= 3.26 (HDF5 2 needs it): $CMAKE, the one on the PATH, or the one tools/setup.sh installed.
+# Prints the path of a CMake >= 3.26 (HDF5 2 needs it): $CMAKE, the one on the PATH, or the one that
+# tools/setup.sh installed.
 new_enough() {
   v=$("$1" --version 2>/dev/null | sed -n 's/^cmake version \([0-9]*\)\.\([0-9]*\).*/\1 \2/p')
   [ -n "$v" ] || return 1

@@ -1,4 +1,4 @@
-# Installs the package from the checkout into the first library that can be written to.
+# Installs the package from the checkout into the first writable library.
 writable <- Filter(function(l) file.access(l, 2) == 0, .libPaths())
 lib <- if (length(writable)) writable[[1]] else Sys.getenv("R_LIBS_USER")
 dir.create(lib, recursive = TRUE, showWarnings = FALSE)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes inst/extdata/pbmc_like.h5ad anew with the project's simulator: 700 cells, 2,000 genes, 6 types, 2 batches.
-# The same bytes every time, for any number of threads. Run from anywhere; needs cargo.
+# Gives the same bytes every time, with any number of threads. Runs in any folder; needs cargo.
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p inst/extdata

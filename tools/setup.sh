@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs what is missing for the target named, and nothing else:
+# Installs the missing tools and packages for the named target, and nothing else:
 #
 #   tools/setup.sh demo    R with Matrix and ggplot2, a C/C++ compiler, CMake >= 3.26
 #   tools/setup.sh test    the same plus rustfmt and clippy, testthat and jsonlite, Seurat and Bioconductor for the
 #                          conversions, and two Python environments with anndata and scanpy: today's (test-env), and
 #                          the newest (new-env) where there is a Python >= 3.12
 #
-# On Debian and its relatives packages come built from the distribution; elsewhere a message says what to install.
+# On Debian and its relatives the distribution's built packages are installed; elsewhere a message says what to install.
 set -eu
 what=${1:-demo}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/anndataoom
@@ -37,7 +37,8 @@ r_package cli r-cran-cli
 if [ "$what" = test ]; then
   r_package testthat r-cran-testthat
   r_package jsonlite r-cran-jsonlite
-  # Packages that the conversions are tried with: looked up, not loaded, which takes seconds for each.
+  # Packages for the tests of conversions are looked up without loading them, which takes seconds
+  # for each.
   r_there() { have R && R --slave -e "quit(status = !nzchar(system.file(package = '$1')))" >/dev/null 2>&1 || need "$2"; }
   r_there SingleCellExperiment r-bioc-singlecellexperiment
   r_there HDF5Array r-bioc-hdf5array
@@ -51,7 +52,7 @@ if [ "$what" = test ]; then
   r_there beachmat r-bioc-beachmat
   r_there BiocSingular r-bioc-biocsingular
   r_there Seurat r-cran-seurat
-  # A web server that gives files in ranges.
+  # A web server that supports range requests.
   PATH="$PATH:/usr/sbin" have nginx || need nginx-light
 fi
 have python3 || need python3
@@ -66,8 +67,7 @@ if [ -n "$missing" ]; then
   fi
   say "installing:$missing"
   $sudo apt-get update -qq
-  # shellcheck disable=SC2086
-  # At run level 1 no server is started by its package.
+  # At run level 1 the package does not start its server.
   RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
 
@@ -85,7 +85,8 @@ if [ "$what" = test ]; then
     say "installing Rust's component for cargo $part"
     rustup component add "$([ "$part" = fmt ] && echo rustfmt || echo "$part")"
   done
-  # When its list of packages changes, an environment gets what it lacks; it is made anew where that cannot be.
+  # If its list of packages changes, an environment gets the missing ones; it is made anew if that
+  # fails.
   environment() { # name, list of packages, Python
     want=$(cksum < "$2")
     [ "$(cat "$cache/$1/requirements.cksum" 2>/dev/null)" != "$want" ] || return 0

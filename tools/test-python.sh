@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the Python package and runs tests/python with ANNDATAOOM_PYTHON and, where it is there, with
+# Builds the Python package and runs tests/python with ANNDATAOOM_PYTHON and, if it is set, with
 # ANNDATAOOM_NEWEST_PYTHON. Arguments go to pytest.
 set -eu
 sh tools/build-python.sh

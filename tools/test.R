@@ -2,7 +2,8 @@
 Sys.setenv(NOT_CRAN = "true") # snapshots are compared
 library(testthat)
 library(anndataoom)
-# Examples first: tests attach packages that mask ours (DelayedArray has a scale() of its own).
+# Examples run first, because tests attach packages that mask ours (DelayedArray has a scale() of
+# its own).
 pages <- tools::Rd_db("anndataoom")
 broken <- Filter(function(page) {
   script <- tempfile(fileext = ".R")
@@ -21,7 +22,7 @@ broken <- Filter(function(page) {
 found <- test_dir("tests/testthat", reporter = "summary", stop_on_failure = FALSE)
 results <- as.data.frame(found)
 
-# Set-up installs every package the tests use: a test that skips for want of one has failed.
+# Set-up installs every package that the tests use, so a test that skips for want of one has failed.
 said <- unlist(lapply(found, function(test) {
   skips <- Filter(function(result) inherits(result, "expectation_skip"), test$results)
   vapply(skips, function(skip) paste0(test$file, ": ", test$test, ": ", conditionMessage(skip)), "")

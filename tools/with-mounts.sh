@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs a command that mounts file systems: as it is where that is allowed, else in a user namespace of its own. Where
-# neither is, says so and does nothing.
+# Runs a command that mounts file systems: directly if that is permitted, else in a user namespace
+# of its own. If neither is possible, says so and does nothing.
 set -eu
 place=$(mktemp -d)
 trap 'rmdir "$place"' EXIT

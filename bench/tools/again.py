@@ -1,4 +1,5 @@
-"""Read to PCA in this project's Python package: the first run of a session, the second, and one from a packed copy."""
+"""Runs the steps from reading to PCA in this project's Python package three times: the first and
+the second run of a session, and a run from a packed copy."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The work in the existing package anndataoom 0.1.8."""
+"""Runs the steps in the existing package anndataoom 0.1.8."""
 
 import sys
 import warnings

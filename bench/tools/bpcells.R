@@ -1,4 +1,5 @@
-# The work in BPCells: converted to its own format (counted), genes ranked by dispersion, not Pearson residuals.
+# Runs the steps in BPCells. The conversion to its own format counts; genes are ranked by
+# dispersion, not by Pearson residuals.
 source(file.path(dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[[1]])), "common.R"))
 if (!requireNamespace("BPCells", quietly = TRUE)) {
   cat('{"skipped": "BPCells is not installed in R"}\n')

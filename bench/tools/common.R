@@ -3,7 +3,7 @@ file <- commandArgs(trailingOnly = TRUE)[[1]]
 threads <- as.integer(Sys.getenv("ANNDATAOOM_THREADS", "2"))
 options(anndataoom.threads = threads)
 
-# Peak resident set in MB since the last step; Linux starts anew where it is asked to.
+# Records the peak resident set in MB since the last step; Linux resets it on request.
 peaks <- 0
 peak <- function() {
   line <- grep("^VmHWM:", readLines("/proc/self/status"), value = TRUE)

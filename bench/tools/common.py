@@ -9,7 +9,7 @@ peaks = []
 
 
 def peak():
-    """Peak resident set in MB since the last step; Linux starts anew where it is asked to."""
+    """Records the peak resident set in MB since the last step; Linux resets it on request."""
     with open("/proc/self/status") as status:
         peaks.append(next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024)
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as clear:

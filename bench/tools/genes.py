@@ -1,4 +1,4 @@
-"""Genes of all cells in this project's Python package: from the file, and from a column index."""
+"""Reads genes of all cells in this project's Python package, from the file and from a column index."""
 
 import shutil
 import sys

@@ -1,9 +1,11 @@
-"""How good neighbours and embeddings are, over a sample of the cells, against brute force: one JSON line per prefix.
+"""Measures the quality of neighbours and embeddings on a sample of the cells, against brute force;
+prints one JSON line per prefix.
 
     graph_quality.py [--sample 2000] EMBEDDING.f32 PREFIX...       (files as graph_scanpy.py describes them)
 
-Recall counts neighbours no farther than the true k-th. Trustworthiness (k = 15) is scikit-learn's, its sum over the
-sample only; neighbour preservation is the mean share of the 15 nearest that are also among the 15 nearest embedded.
+Recall counts neighbours no farther than the true k-th. Trustworthiness (k = 15) is scikit-learn's,
+with its sum over the sample only. Neighbour preservation is the mean share of the 15 nearest
+neighbours that are also among the 15 nearest in the embedding.
 """
 
 import argparse
@@ -25,7 +27,8 @@ sample = np.sort(np.random.default_rng(0).choice(n, min(args.sample, n), replace
 
 
 def squares(x, rows):
-    """Squared distances of some rows to all, themselves infinitely far; the difference, where it is small, is exact."""
+    """Returns the squared distances of some rows to all, with infinity for a row to itself. Small
+    distances are computed exactly, from differences."""
     x = x - x.mean(0)
     length = (x.astype(float) ** 2).sum(1)
     d = length[None] + length[rows, None] - 2 * (x[rows].astype(float) @ x.T.astype(float))

@@ -1,10 +1,12 @@
-"""scanpy's graph stage on an embedding, and Leiden of igraph and leidenalg on a given graph: one JSON line a step.
+"""Runs scanpy's graph stage on an embedding, and Leiden of igraph and leidenalg on a given graph;
+prints one JSON line a step.
 
     graph_scanpy.py EMBEDDING.f32 OUT [--graph PREFIX] [--epochs 200] [--umap 1] [--leiden 1]
         [--steps neighbors,umap,igraph,leidenalg]
 
-EMBEDDING: raw float32 rows of 50. OUT: prefix of what is left for quality.py (OUT.knn.u32, OUT.umapN.f32). PREFIX: the
-CSR arrays that the graph example of this project leaves; clustering is compared on that one graph.
+EMBEDDING holds raw float32 rows of 50. OUT is the prefix of the files for graph_quality.py
+(OUT.knn.u32, OUT.umapN.f32). PREFIX names the CSR arrays that this project's graph example leaves;
+all clusterings are compared on that graph.
 """
 
 import argparse
@@ -49,14 +51,14 @@ def main():
         import scipy.sparse as sp
 
         adata = ad.AnnData(sp.csr_matrix((n, 1), dtype=np.float32), obsm={"X_pca": points})
-        # without use_rep scanpy takes X itself where it has at most 50 columns, and this X is empty
+        # Without use_rep scanpy uses X itself if it has at most 50 columns, and this X is empty.
         search = {"n_neighbors": K, "use_rep": "X_pca", "random_state": 0}
         step("neighbors", lambda: sc.pp.neighbors(adata, **search))
         step("neighbors again", lambda: sc.pp.neighbors(adata, **search))
         d = adata.obsp["distances"].tocsr()
         if not d.data.any():
             raise SystemExit("scanpy's distances are all 0: it did not search the embedding, its times mean nothing")
-        # pynndescent gives more than asked for, the cell itself among them
+        # pynndescent gives more neighbours than requested, among them the cell itself.
         indices, lengths = d.indices.reshape(n, -1), d.data.reshape(n, -1).astype(float)
         lengths[indices == np.arange(n)[:, None]] = np.inf
         nearest = np.argsort(lengths, axis=1, kind="stable")[:, : K - 1]

@@ -1,4 +1,4 @@
-"""Into memory and back in this project's Python package, beside anndata."""
+"""Reads into memory and writes again in this project's Python package, beside anndata."""
 
 import sys
 import tempfile

@@ -1,4 +1,5 @@
-"""Doublets and integration in this project's Python package: the file, samples, where results and coordinates go."""
+"""Runs doublets and integration in this project's Python package. Arguments: the file, samples,
+paths of results and coordinates."""
 
 import sys
 

@@ -1,4 +1,5 @@
-"""Doublets in scanpy, or integration in harmonypy, each in a process of its own: the step, the file, samples, where results go."""
+"""Runs doublets in scanpy or integration in harmonypy, one per process. Arguments: the step, the
+file, samples, the path of results."""
 
 import sys
 import warnings
@@ -14,7 +15,8 @@ if name == "scrublet":
     import scanpy as sc
     from scipy import sparse
 
-    # scanpy 1.11 and 1.12 ask the graph that pynndescent makes for a method that scipy's arrays have under another name.
+    # scanpy 1.11 and 1.12 call a method of the graph from pynndescent that scipy's arrays have
+    # under another name.
     if not hasattr(sparse.csr_array, "getnnz"):
         sparse.csr_array.getnnz = sparse.csr_array._getnnz
 

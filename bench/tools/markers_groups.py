@@ -1,4 +1,5 @@
-"""Adds obs["target"] to a simulated file: a screen, a tenth of the cells as controls and the others in groups at random."""
+"""Adds obs["target"] to a simulated file, as of a screen: a tenth of the cells are controls, the
+others are in random groups."""
 
 import sys
 

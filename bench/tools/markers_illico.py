@@ -1,4 +1,5 @@
-"""Rank sums of all types in illico, in memory: the file, the number of threads, the references."""
+"""Runs rank sums of all types in illico, in memory. Arguments: the file, the number of threads, the
+references."""
 
 import sys
 import warnings

@@ -1,4 +1,5 @@
-"""Markers of all types in this project's Python package: the file, the tests to run, where scores go."""
+"""Finds markers of all types in this project's Python package. Arguments: the file, the tests to
+run, the path of scores."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Markers of all types in scanpy, in memory: of the first genes only, where that is asked for."""
+"""Finds markers of all types in scanpy, in memory; on request of the first genes only."""
 
 import sys
 import warnings

@@ -1,4 +1,4 @@
-# The work in this project's R package.
+# Runs the steps in this project's R package.
 suppressPackageStartupMessages(library(anndataoom))
 source(file.path(dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[[1]])), "common.R"))
 
@@ -10,7 +10,7 @@ adata <- step("scale", scale(adata[, adata$var$highly_variable], max_value = 10)
 adata <- step("pca", pca(adata, n_comps = 50))
 report(genes = rownames(adata$var), variance = as.numeric(adata$uns$pca$variance))
 
-# On to clusters: these steps are not part of the comparison.
+# The steps on to clusters are not part of the comparison.
 adata <- step("neighbors", neighbors(adata))
 adata <- step("umap", umap(adata))
 adata <- step("leiden", leiden(adata))

@@ -1,4 +1,4 @@
-"""The work in this project's Python package."""
+"""Runs the steps in this project's Python package."""
 
 import sys
 
@@ -23,7 +23,7 @@ with step("pca"):
     oom.pp.pca(adata, n_comps=50)
 report(genes=list(adata.var_names), variance=np.asarray(adata.uns["pca"]["variance"], float).tolist())
 
-# On to clusters: these steps are not part of the comparison.
+# The steps on to clusters are not part of the comparison.
 with step("neighbors"):
     oom.pp.neighbors(adata)
 with step("umap"):

@@ -1,9 +1,11 @@
-"""The pipeline of `ours.py` on a file of many cells, and a part of its graph for other tools to cluster.
+"""Runs the pipeline of `ours.py` on a file of many cells, and extracts a part of its graph for
+other tools to cluster.
 
     sample_of_graph.py FILE PREFIX [CELLS]
 
-The part is what a walk outwards from the first cell meets first; its graph, embedding and our modularity of it are left
-at PREFIX as `graph_scanpy.py` reads them. One JSON line a step.
+The part holds the first cells that a walk outwards from the first cell meets. Its graph, its
+embedding and its modularity by our clusters are written to PREFIX in the form that
+`graph_scanpy.py` reads. Prints one JSON line a step.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The work in scanpy, everything in memory."""
+"""Runs the steps in scanpy, with everything in memory."""
 
 import sys
 import warnings

@@ -1,6 +1,7 @@
-"""Every encoding and dtype an h5ad file can hold, as values to put into its slots.
+"""Lists every encoding and dtype that an h5ad file can hold, as values to put into its slots.
 
-A case is a name, the encoding it has on disk, the first anndata that writes it, where it may stand and how it is made:
+A case has a name, its encoding on disk, the first anndata that writes it, the places where it may
+be, and a function that makes it:
 
     column   one axis, of the length of the table (obs, var, raw/var)
     aligned  the first axis is that of cells or genes (obsm, varm, raw/varm)
@@ -40,7 +41,8 @@ def case(name, encoding, since, places, make, raw=False):
 
 
 def numbers(n, m, dtype):
-    """n x m values, a third of them not zero; signs, fractions and extremes where the dtype has them."""
+    """Returns n x m values, a third of them not zero, with signs, fractions and extremes where the
+    dtype has them."""
     k = np.arange(n * m).reshape(n, m)
     dtype = np.dtype(dtype)
     x = np.where(k % 3 == 0, k % 100 + 1, 0)
@@ -117,7 +119,7 @@ for fmt, make in (("csr", sparse.csr_matrix), ("csc", sparse.csc_matrix)):
 
 
 def repeated(n, m):
-    """Every row stores its first column twice."""
+    """Makes a matrix in which every row stores its first column twice."""
     indices, data = np.tile([0, 1, 0], n), np.arange(3 * n, dtype="f8") + 1
     return sparse.csr_matrix((data, indices, np.arange(n + 1) * 3), shape=(n, m))
 
@@ -233,7 +235,7 @@ case("records_text", "rec-array", "0.5", "any", lambda n, m: np.array(
     [(1, "x"), (2, "yy")], dtype=[("i", "u2"), ("s", "U4")]))
 case("records_shaped", "rec-array", "0.5", "any", lambda n, m: np.array(
     [(1, [[1, 2], [3, 4]])] * 3, dtype=[("i", "i8"), ("grid", "f4", (2, 2))]))
-# scanpy's rank_genes_groups
+# The records of scanpy's rank_genes_groups.
 case("records_groups", "rec-array", "0.5", "any", lambda n, m: np.array(
     [("A", "B"), ("C", "D")], dtype=[("g0", "O"), ("g1", "O")]))
 

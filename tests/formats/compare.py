@@ -1,10 +1,13 @@
-"""Compares what was written with what there was: python compare.py EXPECTED FOUND FACE MODE RESULTS.json
+"""Compares the elements written with the original ones:
 
-FACE is core, python or r, MODE copy (nobody touched an element), touch (every element was read into the language and
-written from there) or select (cells and genes in reverse order). Elements are read by anndata and compared by
-`anndata.tests.helpers.assert_equal` and, as that lets dtypes pass, by ourselves. R has fewer types than a file: for
-what went through R values are compared and not dtypes. A difference that known_issues.json lists is no failure; one it
-lists that does not occur is.
+    python compare.py EXPECTED FOUND FACE MODE RESULTS.json
+
+FACE is core, python or r. MODE is copy (elements were copied undecoded), touch (every element was
+read into the language and written from there) or select (cells and genes in reverse order). anndata
+reads the elements; `anndata.tests.helpers.assert_equal` compares them, and so do stricter checks
+here, as that function ignores dtypes. R has fewer types than a file, so elements that went through
+R are compared by value, without dtypes. A difference listed in known_issues.json is no failure; a
+listed difference that does not occur is one.
 """
 
 import json
@@ -26,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def strict(a, b, where):
-    """Checks properties that `assert_equal` lets pass."""
+    """Checks properties that `assert_equal` ignores."""
     if isinstance(a, dict):
         assert list(a) == list(b), (where, list(a), list(b))
         for k in a:
@@ -48,7 +51,7 @@ def strict(a, b, where):
 
 
 def loose(x):
-    """Without what R does not keep apart: widths of numbers, sparse formats, complex64."""
+    """Removes distinctions that R does not make: widths of numbers, sparse formats, complex64."""
     if isinstance(x, dict):
         return {k: loose(x[k]) for k in sorted(x)}
     if isinstance(x, pd.DataFrame):
@@ -75,12 +78,12 @@ def loose(x):
 
 
 def native(x):
-    """Elements that are written anew have the machine's byte order."""
+    """Converts an array to the machine's byte order, which elements have that are written anew."""
     return x.astype(x.dtype.newbyteorder("=")) if isinstance(x, np.ndarray) and x.dtype.kind in "iufc" else x
 
 
 def on_disk(node):
-    """Encodings, dtypes and shapes below an element."""
+    """Returns encodings, dtypes and shapes of everything below an element."""
     out = {}
 
     def visit(name, x):
@@ -96,7 +99,7 @@ def on_disk(node):
 
 def reverse(x, slot):
     place = SLOTS[slot][0]
-    # raw keeps its genes.
+    # The genes of raw are not selected.
     if place == "any" or slot in ("raw/var", "raw/varm"):
         return x
     if isinstance(x, pd.DataFrame):
@@ -108,7 +111,8 @@ def reverse(x, slot):
 
 
 def read(node):
-    """As anndata reads it, which has no sparse matrices of float16."""
+    """Reads an element as anndata does; a sparse matrix of float16, which anndata cannot read,
+    becomes one of float32."""
     if isinstance(node, h5py.Group) and "data" in node and node["data"].dtype == "f2":
         parts = node["data"][()].astype("f4"), node["indices"][()], node["indptr"][()]
         return sparse.csr_matrix(parts, shape=tuple(node.attrs["shape"]))
@@ -119,10 +123,10 @@ def check(expected, found, slot, face, mode):
     a, b = read(expected), read(found)
     if mode == "select":
         a = reverse(a, slot)
-        # As in anndata, a selection's frames have the categories that occur.
+        # As in anndata, frames of a selection have only the categories that occur.
         if face == "python" and isinstance(a, pd.Categorical) and slot in ("obs", "var"):
             a = a.remove_unused_categories()
-        # What is selected is sorted and summed by the way.
+        # Selecting a sparse matrix also sorts its columns and adds up duplicates.
         if sparse.issparse(a):
             a.sum_duplicates()
             a.sort_indices()
@@ -133,10 +137,10 @@ def check(expected, found, slot, face, mode):
     if mode != "copy":
         a, b = native(a), native(b)
         if sparse.issparse(a):
-            # Indices of 64 bits only where they are needed, as scipy has it.
+            # Indices have 64 bits only where that is necessary, as scipy does it.
             for x in (a, b):
                 x.indices, x.indptr = x.indices.astype("i4"), x.indptr.astype("i4")
-    # NaN is no difference here; `assert_equal` has it otherwise for arrays.
+    # Two NaN are equal here, unlike in `assert_equal` for arrays.
     if not (isinstance(a, np.ndarray) and a.dtype.kind == "f"):
         assert_equal(b, a, exact=True)
     if mode == "select" and not sparse.issparse(a):
@@ -145,7 +149,7 @@ def check(expected, found, slot, face, mode):
         strict(a, b, slot)
         x, y = on_disk(expected), on_disk(found)
         if mode != "copy":
-            # Written anew: the machine's byte order, texts of any length.
+            # Elements written anew have the machine's byte order and texts of variable length.
             plain = lambda t: t and ("text" if t.kind in "SO" else t.newbyteorder("=").str)
             x, y = ({k: (*v[:2], plain(v[2]), v[3]) for k, v in z.items()} for z in (x, y))
         assert x == y, "on disk: " + str([(k, x.get(k), y.get(k)) for k in {*x, *y} if x.get(k) != y.get(k)][:3])

@@ -1,7 +1,7 @@
 """Writes the files of the round trip: python make.py DIRECTORY
 
-One file for each slot that holds many elements; for X and raw/X one for each case. All by anndata itself (h5py for the
-few types anndata reads and does not write).
+There is one file for each slot that holds many elements, and one for each case of X and raw/X.
+anndata writes them all, or h5py for the few types that anndata reads and does not write.
 """
 
 import sys
@@ -21,7 +21,7 @@ ad.settings.allow_write_nullable_strings = True
 
 
 def base(path, raw=False):
-    """A small valid file."""
+    """Writes a small valid file."""
     x = sparse.csr_matrix(np.arange(N * M, dtype="f4").reshape(N, M) % 4)
     a = ad.AnnData(x, obs=pd.DataFrame(index=[f"cell_{i}" for i in range(N)]), var=pd.DataFrame(index=[f"gene_{i}" for i in range(M)]))
     if raw:

@@ -1,6 +1,7 @@
-"""Makes annotation.json: how scanpy compares ranked genes of the example file with known markers, and how dense it finds cells.
+"""Makes annotation.json: scanpy's comparison of ranked genes of the example file with known
+markers, and its densities of cells.
 
-Genes are ranked in logarithms that are rounded to 64ths, as in make_markers.py; coordinates are 64ths too.
+Genes are ranked in logarithms rounded to 64ths, as in make_markers.py; coordinates are 64ths too.
 
     python tests/golden/make_annotation.py
 """

@@ -137,7 +137,7 @@ def types():
         put("zero_d", np.array(3, dtype="i2"))
         colour = h5py.enum_dtype({"RED": 3, "BLUE": 1}, basetype="u1")
         put("enumeration", np.array([3, 1], dtype="u1"), dtype=colour)
-        # bool as an enumeration of unsigned bytes whose members come in the other order
+        # A bool as an enumeration of unsigned bytes, with the members in the other order.
         put("uint8_bool", np.array([1, 0, 1], dtype="u1"), dtype=h5py.enum_dtype({"TRUE": 1, "FALSE": 0}, basetype="u1"))
         put("fixed_ascii", np.array([b"abc", b"", b"abcde"], dtype="S5"), "string-array")
         utf8 = np.array(["é".encode(), b"", b"abcd"], dtype=h5py.string_dtype("utf-8", 6))
@@ -160,7 +160,7 @@ def types():
         text.attrs["encoding-type"], text.attrs["encoding-version"] = "csc_matrix", "0.1.0"
         text.attrs["shape"] = np.array([3, 2])
         text["data"], text["indices"], text["indptr"] = np.array([1, 2], "u2"), np.array([0, 2], "i8"), np.array([0, 1, 2], "i8")
-        # no columns, and h5py's float64 for an empty list
+        # No columns; h5py writes an empty list as float64.
         wide = f.create_group("wide")
         wide.attrs["encoding-type"], wide.attrs["encoding-version"] = "dataframe", "0.2.0"
         wide.attrs["column-order"], wide.attrs["_index"] = [], "_index"
@@ -175,7 +175,7 @@ def types():
 
 
 def legacy():
-    """anndata 0.7: encodings on dataframes and matrices only."""
+    """Writes the layout of anndata 0.7, with encodings on dataframes and matrices only."""
     with h5py.File(HERE / "elements_legacy.h5ad", "w") as f:
         x = f.create_group("X")
         m = counts("f4", sparse.csr_matrix)
@@ -199,7 +199,8 @@ def legacy():
 
 
 def ancient():
-    """anndata 0.6: one compound dataset per table; categories of obs in uns."""
+    """Writes the layout of anndata 0.6: one compound dataset per table, with the categories of obs
+    in uns."""
     with h5py.File(HERE / "elements_ancient.h5ad", "w") as f:
         m = counts("f4", sparse.csr_matrix)
         x = f.create_group("X")

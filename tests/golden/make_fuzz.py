@@ -1,5 +1,5 @@
-"""Makes the files of tests/golden/fuzz that were made by hand: each once ended, hung or filled a process, or was read
-wrong. The others there were found by the fuzzer. Run from the root of the repository."""
+"""Makes the files of tests/golden/fuzz that were not found by the fuzzer: each of them once ended
+or hung a process, filled its memory, or was read wrongly. Run from the root of the repository."""
 
 import re
 import struct
@@ -23,7 +23,7 @@ def small(name):
 
 
 def again(path, place, build):
-    """The dataset made anew by `build(file, name, values, attributes)`."""
+    """Replaces a dataset with one made by `build(file, name, values, attributes)`."""
     with h5py.File(path, "r+") as f:
         values, attrs = f[place][()], dict(f[place].attrs)
         del f[place]
@@ -104,7 +104,7 @@ with h5py.File(path, "r+") as f:
 
 
 def longer(path, length, claim):
-    """Says of the one text of `length` bytes that it has `claim`."""
+    """Makes the heap claim `claim` bytes for its only text, which has `length` bytes."""
 
     def change(data):
         heaps = [m.start() for m in re.finditer(b"GCOL\x01", data)]
@@ -115,8 +115,8 @@ def longer(path, length, claim):
     patched(path, change)
 
 
-# Texts that say they have 4 GB where nobody looked: in an attribute, in the header of a dataset, in records of records,
-# in a list.
+# Texts that claim 4 GB at places that were not checked: in an attribute, in the header of a
+# dataset, in records of records, in a list.
 TEXT = "x" * 4321
 texts = h5py.string_dtype()
 path = small("attribute-text-length")
@@ -141,7 +141,7 @@ with h5py.File(path, "r+") as f:
     lists = f.create_dataset("uns/lists", (1,), h5py.vlen_dtype("f8"))
     lists[0] = np.zeros(4321)
 longer(path, 4321, 4 * 10**8)
-# Bytes of a dataset that its file does not have, for two texts.
+# Claims bytes of a dataset beyond the end of the file, for two texts.
 path = small("text-storage")
 with h5py.File(path, "r+") as f:
     f["uns/text"] = np.array(["a", "b"], texts)
@@ -154,12 +154,13 @@ def claimed(data, at=at):
 
 
 patched(path, claimed)
-# Sixteen million numbers in chunks of twelve, one of them stored.
+# Sixteen million numbers in chunks of twelve, one of which is stored.
 path = small("tiny-chunks")
 with h5py.File(path, "r+") as f:
     d = f.create_dataset("uns/numbers", (16_711_692,), "f4", chunks=(12,), compression="gzip")
     d[:12] = 1
-# A virtual dataset that says it has more parts than memory could hold, by a product that is small when it overflows.
+# A virtual dataset that claims more parts than memory could hold; the product that is checked
+# overflows to a small number.
 path = small("virtual-parts")
 with h5py.File(path, "r+") as f:
     layout = h5py.VirtualLayout((12,), "f8")
@@ -168,7 +169,7 @@ with h5py.File(path, "r+") as f:
 
 
 def parts(data):
-    # Version, number of parts, the file's name ".", the dataset's.
+    # The version, the number of parts, the name of the file (".") and the name of the dataset.
     at = data.find(b".\0/obs/column\0") - 8
     data[at : at + 8] = struct.pack("<Q", 2**61 + 1)
 

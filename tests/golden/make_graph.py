@@ -1,4 +1,5 @@
-"""Reference values for UMAP and Leiden: umap-learn, igraph and scanpy on graphs the Rust tests can rebuild or read.
+"""Makes reference values for UMAP and Leiden: umap-learn, igraph and scanpy on graphs that the Rust
+tests can rebuild or read.
 
     python tests/golden/make_graph.py [SHARED_DATA_DIR] [SCRATCH_DIR]
 
@@ -75,7 +76,8 @@ def connectivities(points, n_neighbors=15):
 
 
 def knn_preservation(points, embedding, k=15):
-    """Mean share of the k nearest neighbours in `points` that are also among the k nearest in `embedding`."""
+    """Returns the mean share of the k nearest neighbours in `points` that are also among the k
+    nearest in `embedding`."""
     near = [
         NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(x, return_distance=False)[:, 1:]
         for x in (points, embedding)
@@ -126,8 +128,9 @@ def splitmix64(x):
 
 
 def planted(n=20_000, n_groups=50, n_links=8):
-    """Node i is in group i % n_groups; each of its links goes, by hash, inside the group (1 in 2) or anywhere; weights
-    are 1/4, 2/4, 3/4 or 1; links are symmetrised by keeping the larger weight, loops dropped."""
+    """Makes a graph whose node i is in group i % n_groups. Each link of a node goes, by hash,
+    inside the group (1 in 2) or anywhere. Weights are 1/4, 2/4, 3/4 or 1. Links are symmetrised by
+    keeping the larger weight; loops are dropped."""
     node = np.repeat(np.arange(n, dtype=np.uint64), n_links)
     link = np.tile(np.arange(n_links, dtype=np.uint64), n)
     h = splitmix64(node * np.uint64(n_links) + link)

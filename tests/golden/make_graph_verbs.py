@@ -1,4 +1,5 @@
-"""Reference values for paga, dendrogram, diffmap and dpt: scanpy on the 500 points of graph_knn500.json, or on a file.
+"""Makes reference values for paga, dendrogram, diffmap and dpt: scanpy on the 500 points of
+graph_knn500.json, or on a file.
 
     python tests/golden/make_graph_verbs.py [pbmc3k.h5ad, or inst/extdata/pbmc_like.h5ad]
 
@@ -122,7 +123,7 @@ def pipeline(path):
     adata = adata[:, adata.var["highly_variable"]].copy()
     sc.pp.scale(adata, max_value=10)
     sc.pp.pca(adata, n_comps=50, svd_solver="arpack")
-    # all neighbours, not those pynndescent finds
+    # All neighbours are compared, without pynndescent's approximation.
     sc.pp.neighbors(adata, n_neighbors=15, transformer="sklearn")
     save(
         f"graph_verbs_{path.stem}.json",

@@ -1,4 +1,5 @@
-"""Reference values for harmony_integrate: harmonypy on simulated cells of a few types, in batches with shifts of their own.
+"""Makes reference values for harmony_integrate: harmonypy on simulated cells of a few types, in
+batches with different shifts.
 
     python tests/golden/make_harmony.py
 

@@ -1,8 +1,11 @@
-"""A small loom file as loompy writes it, and what anndata reads from it: python make_loom.py
+"""Makes a small loom file with loompy, and the h5ad file of how anndata reads it:
 
-Needs loompy (3.0.8) and anndata (0.12). Writes loom/small.loom (layers, attributes of one and two dimensions, graphs,
-attributes of the file; chunks of 64 x 64, so that cells and genes lie in several) and loom/small.h5ad, anndata's
-read_loom(sparse=True) of the attributes that it reads.
+    python make_loom.py
+
+Needs loompy (3.0.8) and anndata (0.12). Writes loom/small.loom (layers, attributes of one and two
+dimensions, graphs, attributes of the file; chunks of 64 x 64, so that cells and genes lie in
+several). Also writes loom/small.h5ad: the result of anndata's read_loom(sparse=True), with the
+attributes that anndata can read.
 """
 
 from pathlib import Path
@@ -33,7 +36,8 @@ loompy.create(
     },
     file_attrs={"title": "a small file"},
 )
-# Read before there is an attribute of two dimensions and graphs, which anndata does not take.
+# anndata reads the file before it has graphs and attributes of two dimensions, which anndata
+# refuses.
 read = ad.io.read_loom(path, sparse=True, obsm_mapping={"X_umap": ["_X", "_Y"]}, dtype="int64")
 read.write_h5ad(out / "small.h5ad", compression="gzip")
 with loompy.connect(str(path)) as ds:

@@ -1,5 +1,5 @@
-"""Makes markers.json: what scanpy ranks in the example file, of logarithms of its counts that are rounded to 64ths, which
-are the same on every processor.
+"""Makes markers.json: scanpy's ranking of genes of the example file. The logarithms of counts are
+rounded to 64ths, which are the same on every processor.
 
     python tests/golden/make_markers.py
 """
@@ -34,7 +34,7 @@ for method in ("t-test", "t-test_overestim_var", "wilcoxon", "wilcoxon tie_corre
         for group in found["names"].dtype.names:
             table = pd.DataFrame({f: found[f][group].astype(float) for f in FIELDS}, index=found["names"][group])
             table["pts"] = found["pts"].loc[table.index, group]
-            # Genes all along the ranking, those of equal score left out.
+            # Genes from the whole ranking, without genes of equal score.
             alone = table[~table["scores"].duplicated(keep=False)]
             some = alone.iloc[np.unique(np.linspace(0, len(alone) - 1, KEPT).astype(int))]
             groups[group] = {"names": list(some.index), **{k: list(some[k]) for k in some}}

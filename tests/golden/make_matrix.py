@@ -1,4 +1,8 @@
-"""Small matrix files only h5py (with hdf5plugin) can write: python make_matrix.py, outputs in matrix/.
+"""Makes small matrix files that only h5py (with hdf5plugin) can write:
+
+    python make_matrix.py
+
+The outputs are in matrix/.
 
 Every file holds the same 40 x 25 matrix of small whole numbers, made here without a library's random numbers:
 entry (i, j) is (7 i + 3 j) % 11 % 6 when (5 i + 11 j + i j) % 13 < 4, else 0; row 5 is empty. The Rust test builds the same.
@@ -56,7 +60,8 @@ with h5py.File(out / "filters.h5", "w") as f:
     write(f, "blosc_snappy_1", **hdf5plugin.Blosc(cname="snappy"))
     write(f, "blosc2_level0", **hdf5plugin.Blosc2(clevel=0))
     write(f, "fletcher32", fletcher32=True)
-    # Constant chunks are special values to blosc2; larger chunks are cut into blocks and split into streams.
+    # Constant chunks are special values in blosc2. Larger chunks are cut into blocks and split into
+    # streams.
     f.create_dataset("zeros_blosc2", data=np.zeros((N, M)), chunks=(7, 10), **hdf5plugin.Blosc2())
     f.create_dataset("threes_blosc2", data=np.full((N, M), 3, "<i2"), chunks=(7, 10), **hdf5plugin.Blosc2())
     large = (np.arange(60_000) // 3 % 1000).reshape(300, 200)
@@ -65,7 +70,7 @@ with h5py.File(out / "filters.h5", "w") as f:
         f.create_dataset(f"run_blosc2_{cname}", data=large.reshape(-1).astype("<i4"), chunks=(50_000,), **hdf5plugin.Blosc2(cname=cname, filters=2))
     f.create_dataset("large_bitshuffle", data=large.astype("<f4"), chunks=(190, 200), **hdf5plugin.Bitshuffle())
     f.create_dataset("large_blosc", data=large.astype("<f4"), chunks=(190, 200), **hdf5plugin.Blosc())
-    # Nobody reads these here: filters the library lacks, and one that does not exist.
+    # These are not read here: filters that the library lacks, and one that does not exist.
     f.create_dataset("bzip2", data=dense.astype("<f4"), chunks=(7, 10), **hdf5plugin.BZip2())
     f.create_dataset("zfp", data=dense.astype("<f4"), chunks=(7, 10), **hdf5plugin.Zfp())
     for name in ("Zstd", "LZ4", "Bitshuffle", "Blosc", "Blosc2"):
@@ -85,12 +90,12 @@ with h5py.File(out / "userblock.h5", "w", userblock_size=1024) as f:
     f.create_dataset("contiguous", data=dense.astype("<f4"))
 
 with h5py.File(out / "layouts.h5", "w") as f:
-    # Chunks that were never written hold the fill value, zero or not.
+    # Chunks that were never written have the fill value, zero or not.
     for name, fill in (("missing", 0), ("missing_filled", 3)):
         d = f.create_dataset(name, shape=(N, M), dtype="<f4", chunks=(8, 10), compression="gzip", fillvalue=fill)
         d[8:16, :] = dense[8:16]
     f.create_dataset("never_written", shape=(N, M), dtype="<i4", fillvalue=2)
-    # A filter skipped for one chunk: mask bit 0 is shuffle, bit 1 is gzip.
+    # One chunk skips a filter: mask bit 0 is shuffle, bit 1 is gzip.
     g = write(f, "masked", shuffle=True, compression="gzip")
     raw = csr.data.astype("<f4")
     for k, mask in ((0, 2), (37, 1), (74, 3)):
@@ -100,7 +105,7 @@ with h5py.File(out / "layouts.h5", "w") as f:
         shuffled = np.frombuffer(part, "u1").reshape(-1, 4).T.tobytes()
         stored = {2: shuffled, 1: zlib.compress(part), 3: part}[mask]
         g["data"].id.write_direct_chunk((k,), stored, filter_mask=mask)
-    # Edge chunks left unfiltered by the writer's choice.
+    # The writer leaves edge chunks unfiltered.
     space = h5py.h5s.create_simple((N, M))
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plist.set_chunk((16, 10))
@@ -114,7 +119,7 @@ with h5py.File(out / "layouts.h5", "w") as f:
         ctypes.CDLL(lib[0]).H5Pset_chunk_opts(ctypes.c_int64(plist.id), 2)
     d = h5py.h5d.create(f.id, b"unfiltered_edges", h5py.h5t.IEEE_F32LE, space, plist)
     h5py.Dataset(d)[...] = dense.astype("<f4")
-    # Small enough to live in the object header.
+    # This dataset is small enough for the object header.
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plist.set_layout(h5py.h5d.COMPACT)
     d = h5py.h5d.create(f.id, b"compact", h5py.h5t.IEEE_F32LE, space, plist)
@@ -124,7 +129,7 @@ with h5py.File(out / "layouts.h5", "w") as f:
     v[:] = h5py.VirtualSource(".", "checksum", (N, M))
     f.create_virtual_dataset("virtual", v)
 
-# Whole files with every dataset behind a filter HDF5 does not bring along, texts included.
+# Whole files with every dataset, including texts, behind a filter that HDF5 does not include.
 import anndata as ad
 
 from make_versions import build

@@ -1,7 +1,7 @@
-"""Small files as mudata writes them, and what it reads from them: python make_mudata.py
+"""Makes a small file with mudata, and records how mudata reads it: python make_mudata.py
 
-Needs mudata (0.4.1) and anndata (0.13). Writes mudata/two.h5mu, whose modalities share some cells and in another
-order, with columns of all cells, and mudata/expected.json.
+Needs mudata (0.4.1) and anndata (0.13). Writes mudata/two.h5mu, whose modalities share some cells,
+in different orders, and have columns of all cells; and mudata/expected.json.
 """
 
 import json

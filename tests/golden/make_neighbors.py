@@ -1,4 +1,6 @@
-"""Golden values for neighbours and connectivities: run by hand, `python make_neighbors.py`, outputs in ./neighbors.
+"""Makes golden values for neighbours and connectivities in ./neighbors. Run by hand:
+
+    python make_neighbors.py
 
 Neighbours: scikit-learn, brute force, in float64. Connectivities: umap-learn's fuzzy_simplicial_set and scanpy's gauss,
 both through scanpy 1.11.5, on the Euclidean neighbours.
@@ -15,7 +17,8 @@ N, D, K = 240, 10, 15
 out = Path(__file__).parent / "neighbors"
 out.mkdir(exist_ok=True)
 
-# like the scores of a PCA: four groups and a bridge, falling variances, and a few repeated cells
+# Points like the scores of a PCA: four groups and a bridge, decreasing variances, a few repeated
+# cells.
 rng = np.random.default_rng(1)
 sd = np.linspace(4.0, 0.8, D)
 centres = rng.normal(size=(4, D)) * sd * 1.5

@@ -1,7 +1,10 @@
-"""Elements that anndata 0.13 under pandas 3 writes and earlier versions did not: python make_newest.py FOLDER
+"""Makes files with elements that anndata 0.13 under pandas 3 writes and earlier versions did not:
 
-`newest.h5ad`: names and texts as nullable texts with either `na-value`, categories of texts, indices of one byte.
-`newest_layers.h5ad`: the same without X, its matrices in layers alone.
+    python make_newest.py FOLDER
+
+`newest.h5ad` has names and texts as nullable texts with either `na-value`, categories of texts, and
+indices of one byte. `newest_layers.h5ad` is the same file without X; its matrices are in layers
+only.
 """
 
 import sys

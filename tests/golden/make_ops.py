@@ -1,4 +1,4 @@
-"""Golden values for the `ops` room: QC, filters, normalisation, highly variable genes, PCA.
+"""Makes golden values for the `ops` room: QC, filters, normalisation, highly variable genes, PCA.
 
     OPENBLAS_NUM_THREADS=1 python make_ops.py [path to pbmc3k.h5ad, or inst/extdata/pbmc_like.h5ad]
 
@@ -22,7 +22,8 @@ HERE = Path(__file__).parent
 
 
 def write(path, arrays):
-    """name length (u8), name, dtype (u8: 0 f64, 1 f32, 2 u8, 3 u16), ndim (u8), extents (u32), values; little-endian."""
+    """Writes arrays one after the other: name length (u8), name, dtype (u8: 0 f64, 1 f32, 2 u8, 3
+    u16), ndim (u8), extents (u32), values; little-endian."""
     codes = {"f8": 0, "f4": 1, "u1": 2, "u2": 3}
     with open(path, "wb") as f:
         for name, a in arrays.items():
@@ -36,7 +37,8 @@ def write(path, arrays):
 
 
 def simulate(n=300, p=500):
-    """Negative-binomial counts of three cell types in three batches, an empty cell and an empty gene."""
+    """Simulates negative-binomial counts of three cell types in three batches, with an empty cell
+    and an empty gene."""
     rng = np.random.default_rng(7)
     mean = rng.gamma(0.5, 1.2, p)
     fold = np.where(rng.random((3, p)) < 0.15, rng.gamma(2, 2, (3, p)), 1.0)
@@ -50,12 +52,12 @@ def simulate(n=300, p=500):
 
 
 def hvg(out, prefix, counts, logged, batch, tops):
-    """All flavours, with and without batches; float32 values as scanpy has them."""
+    """Runs all flavours, with and without batches, on float32 values as scanpy has them."""
     runs = []
     for key in [None, "batch"] if batch is not None else [None]:
         tag = "" if key is None else "_batch"
         top = tops[0]
-        # scanpy's residuals of an empty cell are NaN
+        # scanpy's residuals of an empty cell are NaN.
         full = counts[np.asarray(counts.X.sum(1)).ravel() > 0]
         runs.append((f"pearson{tag}", full, sc.experimental.pp.highly_variable_genes, dict(n_top_genes=top, batch_key=key)))
         for flavor in ["seurat", "cell_ranger"]:
@@ -74,7 +76,8 @@ def hvg(out, prefix, counts, logged, batch, tops):
 
 
 def pca(out, name, dense, k, rows, cols=None):
-    """Exact PCA in f64 by SVD, signs by scikit-learn's rule for PCA (svd_flip, u_based_decision=False)."""
+    """Computes an exact PCA in f64 by SVD, with signs by scikit-learn's rule for PCA (svd_flip,
+    u_based_decision=False)."""
     y = dense - dense.mean(0)
     u, s, vt = np.linalg.svd(y, full_matrices=False)
     big = np.abs(vt).argmax(1)

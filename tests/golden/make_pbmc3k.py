@@ -1,4 +1,5 @@
-"""Golden values of the README's pipeline on pbmc3k.h5ad, or on the bundled file, by scanpy, numpy, igraph, umap-learn.
+"""Makes golden values of the README's pipeline on pbmc3k.h5ad, or on the bundled file, by scanpy,
+numpy, igraph, umap-learn.
 
     python tests/golden/make_pbmc3k.py pbmc3k.h5ad
     python tests/golden/make_pbmc3k.py inst/extdata/pbmc_like.h5ad

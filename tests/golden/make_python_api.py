@@ -1,6 +1,9 @@
-"""Writes the public API of anndataoom 0.1.8, where it is installed, to python_api_018.json: PYTHON make_python_api.py
+"""Writes the public API of an installed anndataoom 0.1.8 to python_api_018.json:
 
-By name: parameters and defaults of a function or class, and of the public methods of a class; null for properties.
+    PYTHON make_python_api.py
+
+The file has, by name, the parameters and defaults of a function or class and of a class's public
+methods; null for properties.
 """
 
 import inspect

@@ -1,7 +1,7 @@
-"""A small file laid out as SeuratDisk's specification has it: python make_seurat.py
+"""Makes a small file laid out by SeuratDisk's specification: python make_seurat.py
 
-Needs what the Python tests need: `tests/python/test_readers.py` says how it is built, and what is in it. Writes
-seurat/small.h5Seurat.
+Needs the packages that the Python tests need: `tests/python/test_readers.py` builds the file and
+says what is in it. Writes seurat/small.h5Seurat.
 """
 
 import sys

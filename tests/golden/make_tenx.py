@@ -1,4 +1,6 @@
-"""Small files as Cell Ranger 2 and 3 write them, and what scanpy reads from them: python make_tenx.py
+"""Makes small files as Cell Ranger 2 and 3 write them, and records how scanpy reads them:
+
+    python make_tenx.py
 
 Needs scanpy. Writes tenx/v2.h5 (two genomes), tenx/v2_one.h5 (one), tenx/v3.h5 (gene expression and antibodies, two
 genomes), and tenx/expected.json with scanpy's matrices and tables.

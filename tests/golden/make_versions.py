@@ -1,8 +1,8 @@
-"""One small data set as a given version of anndata writes it: python make_versions.py OUT.h5ad
+"""Writes a small data set with the installed version of anndata: python make_versions.py OUT.h5ad
 
-Runs under any anndata from 0.5 on (Python 3.6 too); make_versions.sh calls it in an environment for each version. What
-a version cannot hold is left out, so that every file has all its version can. The values are those of `content()`,
-which the tests use as well.
+Runs under any anndata from 0.5 on (Python 3.6 too); make_versions.sh calls it in an environment for
+each version. Elements that a version cannot hold are left out, so that every file has all its
+version can. The values are those of `content()`, which the tests use as well.
 """
 
 import sys
@@ -21,7 +21,7 @@ def counts(dtype="f4"):
 
 
 def table(n, prefix):
-    """Columns every version can write."""
+    """Makes a table with columns that every version can write."""
     codes = np.arange(n) % 2
     columns = OrderedDict()
     columns["group"] = pd.Categorical.from_codes(codes, ["b", "a"])
@@ -33,7 +33,8 @@ def table(n, prefix):
 
 
 def content(version=(99, 0)):
-    """Slots by name. Before 0.7 there are no layers of other formats, no obsp and no varp."""
+    """Returns the slots by name. Before 0.7 there are no layers of other formats, no obsp and no
+    varp."""
     out = {
         "X": sparse.csr_matrix(counts()),
         "obs": table(N, "cell"),
@@ -50,7 +51,7 @@ def content(version=(99, 0)):
     }
     if version >= (0, 6):
         out["layers"] = {"dense": counts("f8")}
-        # Category colours and a matrix, as scanpy keeps them.
+        # Category colours and a matrix, as scanpy stores them.
         out["uns"]["group_colors"] = np.array(["#111111", "#222222"])
     if version >= (0, 7):
         out["obs"]["ordered"] = pd.Categorical.from_codes(np.arange(N) % 3 - 1, ["low", "mid", "high"], ordered=True)

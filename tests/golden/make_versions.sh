@@ -1,10 +1,12 @@
 #!/bin/sh
-# Writes versions/anndata_<version>.h5ad with each version of anndata in an environment of its own, thrown away after:
+# Writes versions/anndata_<version>.h5ad with each version of anndata, in an environment of its own
+# that is removed afterwards:
 #
 #   make_versions.sh [directory of environments]
 #
-# Needs Python 3.6 to 3.12 side by side, as pyenv installs them. anndata 0.5 and 0.6 need Python 3.6, 0.7 Python 3.8.
-# With a directory, environments found there under the version's name are used and kept.
+# Needs Python 3.6 to 3.12 side by side, as pyenv installs them: anndata 0.5 and 0.6 need Python
+# 3.6, 0.7 needs Python 3.8. If a directory is given, environments found there under the version's
+# name are used and kept.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 envs=${1:-}
@@ -40,7 +42,7 @@ write 0.10 3.10 anndata==0.10.9 'numpy<2'
 write 0.12 3.11 'anndata==0.12.*' 'pandas<3'
 write 0.13 3.12 'anndata==0.13.*'
 
-# One with a matrix of an encoding nobody knows.
+# A copy with a matrix of an unknown encoding.
 "$envs/0.12/bin/python" - "$here" <<'PY'
 import shutil
 import sys

@@ -1,8 +1,11 @@
-"""Which regression tests fail on anndataoom 0.1.8, as they should: PYTHON against_018.py [pytest -k expression]
+"""Runs the regression tests on anndataoom 0.1.8, where they should fail:
 
-PYTHON is that of an environment with anndataoom==0.1.8, anndata 0.12, pandas<3, h5py, hdf5plugin and pytest. Every test
-runs in a process of its own with a limit of memory and time, as one of the defects is a loop that fills the memory.
-Exit status 1 when a test passes there, other than those listed below with the reason.
+    PYTHON against_018.py [pytest -k expression]
+
+PYTHON belongs to an environment with anndataoom==0.1.8, anndata 0.12, pandas<3, h5py, hdf5plugin
+and pytest. Every test runs in a process of its own with limits of memory and time, because one of
+the defects is a loop that fills the memory. The exit status is 1 if a test passes there that is not
+listed below with a reason.
 """
 
 import re
@@ -17,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 FILES = [*sorted(path.name for path in HERE.glob("test_018_*.py")), "test_indexing.py"]
 SECONDS = 60
 BYTES = 8 << 30
-# Tests that hold for 0.1.8 as well: what it did right and must not be lost.
+# Tests that hold for 0.1.8 as well: its correct behaviour, which must not be lost.
 PASSES = {
     "test_robust_genes_keep_the_object": "in place, object identity kept: omicverse relies on it",
     "test_gene_groups": "parity noted as good",
@@ -37,7 +40,7 @@ def limit():
 
 
 def run(test):
-    """Outcome and the line that says why."""
+    """Runs a test. Returns its outcome and the line that gives the reason."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider", test]
     try:
         done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=SECONDS, preexec_fn=limit)

@@ -1,6 +1,6 @@
 """Compares two h5ad files as anndata sees them: python compare_h5ad.py EXPECTED FOUND
 
-Used by the Rust test `element_roundtrip`: FOUND was read and written again by the core.
+The Rust test `element_roundtrip` uses it: the core has read EXPECTED and written FOUND.
 """
 
 import sys
@@ -15,7 +15,8 @@ from scipy import sparse
 
 
 def check(expected, found, where):
-    """Checks what `assert_equal` lets pass: dtypes, sparse formats, index names, order of columns and categories."""
+    """Checks properties that `assert_equal` ignores: dtypes, sparse formats, index names, order of
+    columns and categories."""
     if isinstance(expected, dict):
         assert set(expected) == set(found), (where, set(expected) ^ set(found))
         for k in expected:
@@ -39,7 +40,8 @@ def check(expected, found, where):
 
 
 def encodings(path):
-    """Encoding attributes and dtypes of every object, to compare what is on disk as well."""
+    """Returns encoding attributes and dtypes of every object, so that files are compared on disk as
+    well."""
     out = {}
 
     def visit(name, node):

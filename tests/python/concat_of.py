@@ -1,7 +1,7 @@
 """Compares h5ad files with `anndata.concat` of others: python concat_of.py CASES.json
 
-A case has `found` (a file), `options` and `files`. Used by the R tests: R has one kind of whole number, so dtypes of
-tables may differ, values may not.
+A case has `found` (a file), `options` and `files`. The R tests use it. R has only one type of whole
+number, so dtypes of tables may differ; values may not.
 """
 
 import json

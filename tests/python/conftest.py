@@ -1,4 +1,5 @@
-"""Files the tests read: written by anndata, so independent of this package."""
+"""Writes the files that the tests read. anndata writes them, so they are independent of this
+package."""
 
 import os
 import sys
@@ -15,7 +16,8 @@ EXAMPLE = ROOT / "inst" / "extdata" / "pbmc_like.h5ad"
 
 
 def data_file(name):
-    """A data set with golden values: the bundled one, or pbmc3k where that file lies beside the project."""
+    """Returns the path of a data set with golden values: the bundled one, or pbmc3k if that file
+    lies beside the project."""
     if name == "pbmc_like":
         return EXAMPLE
     path = Path(os.environ.get("ANNDATAOOM_SHARED", ROOT.parent / "shared")) / "data" / f"{name}.h5ad"
@@ -25,7 +27,7 @@ def data_file(name):
 
 
 def rich(n=60, m=25, fmt="csr", dtype="float32", seed=0):
-    """Annotated data with one of everything."""
+    """Returns annotated data with one element of every kind."""
     rng = np.random.default_rng(seed)
     counts = rng.poisson(0.7, (n, m)).astype(dtype)
     counts[:, 0] = 1
@@ -64,7 +66,7 @@ def rich(n=60, m=25, fmt="csr", dtype="float32", seed=0):
 
 
 def counts(n=80, m=30, seed=3, dtype="float32"):
-    """Counts of cells and genes, in memory."""
+    """Returns counts of cells and genes, in memory."""
     rng = np.random.default_rng(seed)
     x = rng.poisson(rng.gamma(0.8, 1.5, m), (n, m)).astype(dtype)
     x[0, :] = np.maximum(x[0, :], 1)
@@ -81,7 +83,7 @@ def fmt(request):
 
 @pytest.fixture
 def pair(tmp_path, fmt):
-    """The same data in memory and on disk."""
+    """Returns the same data in memory and on disk."""
     import anndataoom as oom
 
     adata = rich(fmt=fmt)
@@ -91,7 +93,7 @@ def pair(tmp_path, fmt):
 
 @pytest.fixture
 def on_disk(tmp_path):
-    """Writes annotated data and opens it."""
+    """Returns a function that writes annotated data and opens the file."""
     import anndataoom as oom
 
     count = iter(range(1000))
@@ -106,13 +108,13 @@ def on_disk(tmp_path):
 
 @pytest.fixture
 def disk(on_disk):
-    """Counts on disk."""
+    """Returns counts on disk."""
     return on_disk(counts())
 
 
 @pytest.fixture
 def X():
-    """The values of `disk`."""
+    """Returns the values of `disk`."""
     return dense(counts().X)
 
 
@@ -121,7 +123,7 @@ def dense(x):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Figures of omicverse/check_omicverse.py."""
+    """Prints the figures of omicverse/check_omicverse.py."""
     figures = getattr(sys.modules.get("check_omicverse"), "FIGURES", [])
     if figures:
         terminalreporter.section("figures")
@@ -131,7 +133,7 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture
 def example(tmp_path):
-    """An object with something in every slot, its values and file."""
+    """Returns annotated data with something in every slot, and its file."""
     x = sparse.random(40, 20, 0.3, "csr", dtype="f4", random_state=0)
     a = ad.AnnData(x, layers={"l": x.copy(), "c": x.tocsc(), "d": x.toarray()})
     a.obs["column"] = np.arange(40.0)

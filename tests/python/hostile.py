@@ -1,4 +1,4 @@
-"""Places of a file that tests make hostile, and a process of its own to read it."""
+"""Lists elements that tests make hostile, and runs code that reads them in a separate process."""
 
 import resource
 import subprocess
@@ -6,9 +6,10 @@ import sys
 
 
 def alone(code: str, folder, gigabytes: float = 4, seconds: int = 120) -> tuple[int, str, int]:
-    """Runs code in a process with little address space: its status, its last line, its peak in MB."""
+    """Runs code in a process with little address space. Returns its exit status, its last line and
+    its peak in MB."""
     limit = int(gigabytes * 2**30)
-    # Where there is less already, no more than that.
+    # If the limit is lower already, it stays.
     most = resource.getrlimit(resource.RLIMIT_AS)[1]
     if most != resource.RLIM_INFINITY:
         limit = min(limit, most)
@@ -17,7 +18,7 @@ def alone(code: str, folder, gigabytes: float = 4, seconds: int = 120) -> tuple[
         f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({limit},) * 2)\n"
         "import numpy as np, anndataoom as oom\noom.settings.verbose = False\n"
     )
-    # The peak of getrusage starts at the peak of the process that started this one.
+    # The peak of getrusage starts at the peak of the parent process, so that of /proc is used.
     tail = "\nprint(int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) // 1024)"
     run = subprocess.run(
         [sys.executable, "-c", head + code + tail], cwd=folder, capture_output=True, text=True, timeout=seconds

@@ -1,8 +1,8 @@
-"""The pipeline in little address space: python little_space.py H5AD OUT [MB ...]
+"""Runs the pipeline in little address space: python little_space.py H5AD OUT [MB ...]
 
-For each number a process of its own imports what it needs, then gives itself so many megabytes more than it has, and
-runs the pipeline. It ends in success or in a `MemoryError` that says how many bytes were refused; prints one line for
-each.
+For each number MB a separate process imports what it needs, limits its address space to MB
+megabytes more than it has, and runs the pipeline. It ends in success or in a `MemoryError` that
+says how many bytes were refused. One line is printed for each.
 """
 
 import resource
@@ -14,7 +14,7 @@ MB = 1 << 20
 
 
 def address_space():
-    """Bytes of address space in use."""
+    """Returns the bytes of address space in use."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmSize"))
     return int(line.split()[1]) * 1024
 
@@ -45,7 +45,7 @@ def limited(path, out, more):
 
     import anndataoom  # noqa: F401
 
-    # Starts the threads that numpy starts on first use, before space is short.
+    # The product starts numpy's threads before space is short.
     np.ones((200, 200)) @ np.ones((200, 200))
     limit = address_space() + more * MB
     most = resource.getrlimit(resource.RLIMIT_AS)[1]
@@ -62,7 +62,7 @@ def limited(path, out, more):
 
 
 def run(path, out, more):
-    """The exit status (negative for a signal) and the last line."""
+    """Returns the exit status (negative for a signal) and the last line."""
     call = [sys.executable, __file__, "--limited", str(path), str(out), str(more)]
     ended = subprocess.run(call, capture_output=True, text=True, timeout=600)
     lines = (ended.stdout if ended.returncode in (0, 3) else ended.stderr).strip().splitlines()

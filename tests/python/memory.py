@@ -1,7 +1,8 @@
-"""Peak memory of single steps: python memory.py H5AD [BUDGET_MB]
+"""Measures the peak memory of single steps: python memory.py H5AD [BUDGET_MB]
 
-Each step runs in a process of its own, which opens the file, notes what it holds, and runs the step; what the peak adds
-to that is to be within the working memory, the result and `SLACK`. H5AD is for instance the simulated file of
+Each step runs in a process of its own, which opens the file, records its resident memory, and runs
+the step. The peak may add the working memory, the result and `SLACK` at most. H5AD is for instance
+the simulated file of
 
     cargo run --release --example simulate -p anndataoom-core -- --n-obs 100000 --n-vars 20000 big.h5ad
 """
@@ -13,19 +14,20 @@ import tempfile
 from pathlib import Path
 
 MB = 1 << 20
-# Allocator, stacks of the threads, Python objects.
+# The allocator, the stacks of the threads, and Python objects.
 SLACK = 48 * MB
 STEPS = ["column", "obs_vector of a subset", "write with raw", "pca"]
 
 
 def status(key):
-    """A line of /proc/self/status in bytes."""
+    """Returns the bytes of a line of /proc/self/status."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
     return int(line.split()[1]) * 1024
 
 
 def run(step, path, budget):
-    """In a process of its own: bytes the peak adds, bytes of the result."""
+    """Runs a step in this process. Returns the bytes that the peak adds, and the bytes of the
+    result."""
     import numpy as np
 
     import anndataoom as oom
@@ -43,7 +45,7 @@ def run(step, path, budget):
         oom.pp.scale(adata, max_value=10)
     elif step.startswith("obs_vector"):
         adata = adata[np.random.default_rng(0).permutation(n)[: n // 2]]
-    # From here on the peak counts.
+    # The peak counts from here on.
     Path("/proc/self/clear_refs").write_text("5")
     before = status("VmRSS")
     result = 0
@@ -65,7 +67,7 @@ def run(step, path, budget):
 
 
 def measure(step, path, budget):
-    """The same from outside: added, allowed."""
+    """Runs a step in a process of its own. Returns the bytes added and the bytes allowed."""
     command = [sys.executable, __file__, "--step", step, str(path), str(budget)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

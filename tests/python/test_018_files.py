@@ -1,4 +1,5 @@
-"""Files that version 0.1.8 misread, lost parts of or damaged, by the labels of the list of faults."""
+"""Tests files that version 0.1.8 misread, truncated or damaged, by the labels of the list of
+faults."""
 
 import gc
 import shutil
@@ -97,7 +98,7 @@ def test_filters_of_plugins(tmp_path, X, name):
 
 
 def test_filters_not_covered_say_so(tmp_path):
-    """A filter that is not built in is an exception that names filter, file and element."""
+    """Checks that a filter that is not built in gives an error that names filter, file and element."""
     counts().write_h5ad(tmp_path / "f.h5ad")
     recompress(tmp_path / "f.h5ad", **plugin.BZip2())
     whole = oom.read(tmp_path / "f.h5ad")
@@ -109,7 +110,7 @@ def test_filters_not_covered_say_so(tmp_path):
 
 
 def recompress(path, **options):
-    """The arrays of X once more, with other filters."""
+    """Writes the arrays of X again with other filters."""
     with h5py.File(path, "r+") as f:
         for part in ("data", "indices"):
             values = f[f"X/{part}"][:]
@@ -141,7 +142,8 @@ def test_damage_is_an_exception(tmp_path, on_disk):
 
 @pytest.mark.parametrize("damage", ["missing", "text", "directory", "truncated", "no obs"])
 def test_not_an_h5ad(tmp_path, damage):
-    """Whatever the file is, `except Exception` catches it and its name is in the message."""
+    """Checks that `except Exception` catches the error of any bad file, and that its message names
+    the file."""
     path = tmp_path / "bad.h5ad"
     if damage == "text":
         path.write_text("not HDF5")
@@ -158,7 +160,8 @@ def test_not_an_h5ad(tmp_path, damage):
 
 
 def test_legacy_and_unusual(on_disk):
-    """No encoding attributes; record arrays and nothing at the top of uns; unsorted rows."""
+    """Checks a file without encoding attributes, with record arrays, with nothing at the top of
+    uns, and with unsorted rows."""
     name = on_disk(counts()).filename
     gc.collect()
     with h5py.File(name, "r+") as f:
@@ -176,7 +179,7 @@ def test_legacy_and_unusual(on_disk):
 
 
 def test_results_of_scanpy_survive(on_disk, tmp_path):
-    """A test of differential expression is a nested record array."""
+    """Checks a test of differential expression, whose result is a nested record array."""
     adata = rich()
     table = np.array([("g1", "g2"), ("g3", "g4")], dtype=[("a", "O"), ("b", "O")])
     adata.uns["rank_genes_groups"] = {"params": {"groupby": "group"}, "names": table}

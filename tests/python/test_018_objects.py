@@ -1,4 +1,4 @@
-"""Objects that version 0.1.8 mixed up, by the labels of the list of faults."""
+"""Tests objects that version 0.1.8 confused, by the labels of the list of faults."""
 
 import gc
 import os
@@ -14,7 +14,7 @@ import anndataoom as oom
 
 
 def test_colours_stay_with_their_clusters(on_disk):
-    """Categories in an order of their own keep it: colours are matched by position."""
+    """Checks that categories keep their order, because colours are matched to them by position."""
     adata = counts()
     names = [str(i) for i in range(12)]
     adata.obs["leiden"] = pd.Categorical([str((i * 5 + 5) % 12) for i in range(80)], categories=names)

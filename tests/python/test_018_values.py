@@ -1,4 +1,5 @@
-"""Numbers that version 0.1.8 had wrong, and its functions, by the labels of the list of faults."""
+"""Tests numbers that version 0.1.8 computed wrongly, and its functions, by the labels of the list
+of faults."""
 
 import anndata as ad
 import numpy as np
@@ -75,7 +76,7 @@ def test_pca(disk, X):
         np.testing.assert_allclose(ratio, (expected**2 / (expected**2).sum())[:6], rtol=1e-6)
         np.testing.assert_allclose(np.abs((components * vt[:6]).sum(1)), 1, rtol=1e-6)
         assert (components[np.arange(6), np.abs(components).argmax(1)] > 0).all()
-    # Neither a subset of cells nor the size of the matrix changes which genes are used.
+    # The genes used depend neither on a subset of cells nor on the size of the matrix.
     assert oom.chunked_pca(disk[:40], n_comps=3)[1].shape == (3, 15)
     for options in ({"materialize_threshold_gb": 0.0}, {"use_implicit_centering": False}):
         found = oom.chunked_pca(disk, n_comps=6, **options)
@@ -104,7 +105,7 @@ def test_pearson(disk, X):
     np.testing.assert_allclose(disk.var["variances"], X.astype(float).var(0, ddof=1), rtol=1e-6)
     assert disk.uns["hvg"]["flavor"] == "pearson_residuals"
     chosen = set(disk.var_names[disk.var["highly_variable"]])
-    # After normalisation X is no longer counts: they are found where normalize_total left them.
+    # After normalisation X no longer has counts: they are found where normalize_total left them.
     oom.chunked_normalize_total(disk)
     oom.chunked_log1p(disk)
     oom.chunked_highly_variable_genes_pearson(disk, n_top_genes=7)
@@ -117,17 +118,18 @@ def test_pearson(disk, X):
 
 
 def residual_variances(counts):
-    """Of a batch, by closed form, clipped at the square root of its own number of cells."""
+    """Computes the residual variances of a batch by closed form, clipped at the square root of its
+    own number of cells."""
     mu = np.outer(counts.sum(1), counts.sum(0)) / counts.sum()
     clip = np.sqrt(len(counts))
-    # Without counts there is nothing to explain: 0.
+    # Without counts there is nothing to explain, so the residual is 0.
     residuals = np.divide(counts - mu, np.sqrt(mu + mu**2 / 100), out=np.zeros_like(mu), where=mu > 0)
     return np.clip(residuals, -clip, clip).var(0)
 
 
 def test_pearson_batches(on_disk):
-    """Variances are the means over batches. Each batch clips at its own size, as the paper and scanpy's text have it;
-    scanpy 1.11 clips every batch at the size of the first."""
+    """Checks that variances are the means over batches. Each batch clips at its own size, as the
+    paper and scanpy's documentation say; scanpy 1.11 clips every batch at the size of the first."""
     adata = counts()
     adata.obs["batch"] = pd.Categorical(np.where(np.arange(80) % 2, "b", "a"))
     disk = on_disk(adata)
@@ -139,7 +141,8 @@ def test_pearson_batches(on_disk):
 
 
 def test_sums_are_those_of_the_matrix(disk, X):
-    """The sums that normalising noted belong to its cells: another block of the same shape gets its own sums."""
+    """Checks that the sums that normalising recorded are used for its cells only: another block of
+    the same shape gets its own."""
     oom.chunked_normalize_total(disk)
     noted = dict(disk.uns["_pearson_precompute"])
     first, second = disk[:40], disk[40:]
@@ -214,7 +217,7 @@ def test_dispersion_and_residual_layers(disk, X):
     oom.chunked_normalize_total(disk)
     oom.chunked_log1p(disk)
     oom.chunked_highly_variable_genes_dispersion(disk, flavor="seurat", n_top_genes=9)
-    # As scanpy does, genes that tie with the last one chosen are chosen too.
+    # As in scanpy, genes that tie with the last chosen one are chosen too.
     chosen, score = disk.var["highly_variable"], disk.var["dispersions_norm"]
     assert (chosen == (score >= score.nlargest(9).iloc[-1])).all()
     oom.chunked_normalize_pearson_residuals(disk, layer="counts")

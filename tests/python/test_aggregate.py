@@ -1,4 +1,4 @@
-"""Groups put together against scanpy's, and pseudobulk samples against pandas."""
+"""Compares aggregation by groups with scanpy's, and pseudobulk samples with pandas."""
 
 import warnings
 from importlib.metadata import version
@@ -14,7 +14,7 @@ from scipy import sparse
 import anndataoom as oom
 
 FUNCTIONS = ["sum", "mean", "var", "count_nonzero", "median"]
-# scanpy 1.11 has the cells without a group in the last one.
+# scanpy 1.11 puts cells without a group into the last group.
 NEW = tuple(map(int, version("scanpy").split(".")[:2])) >= (1, 12)
 
 
@@ -38,7 +38,7 @@ def example(fmt="csr", dtype=np.float64):
 
 def same(ours, theirs):
     for found, expected in ((ours.obs, theirs.obs), (ours.var, theirs.var)):
-        # scanpy 1.11 does not count.
+        # scanpy 1.11 has no count of observations.
         pd.testing.assert_frame_equal(found[expected.columns], expected, check_names=False)
         assert set(found) - set(expected) <= {"n_obs_aggregated"}
     assert set(ours.layers) == set(theirs.layers)
@@ -53,7 +53,7 @@ def same(ours, theirs):
 def test_values_are_scanpys(on_disk, fmt, dtype):
     adata = example(fmt, dtype)
     opened = on_disk(adata)
-    # In float64: of float32, scanpy sums some layouts as float32.
+    # The comparison is in float64, because scanpy adds up float32 in float32 for some layouts.
     precise = adata.copy()
     precise.X = precise.X.astype(np.float64)
     for args in [
@@ -94,7 +94,7 @@ def test_lazy_chains_layers_and_embeddings(on_disk, fmt):
     oom.pp.normalize_total(opened, target_sum=1e4)
     oom.pp.log1p(opened)
     part = opened[::-2, [7, 3, 250]]
-    # Our logarithms, read as float64.
+    # The logarithms are ours, read as float64.
     precise = part.to_adata()
     precise.X = precise.X.astype(np.float64)
     same(
@@ -111,7 +111,7 @@ def test_cells_without_a_group_are_in_none(on_disk):
     adata.X = sparse.csr_matrix(x)
     opened, by = on_disk(adata), ["donor", "cell_type"]
     kept = adata[adata.obs["donor"].notna()].copy()
-    # scanpy's medians of compressed rows take NaN for a number.
+    # scanpy's medians of compressed rows treat NaN as a number.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         same(oom.get.aggregate(opened, by, FUNCTIONS[:4]), sc.get.aggregate(kept, by, FUNCTIONS[:4]))

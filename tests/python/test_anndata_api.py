@@ -1,4 +1,5 @@
-"""`AnnDataOOM` has every public member of the `anndata.AnnData` that is installed, with its parameters."""
+"""Checks that `AnnDataOOM` has every public member of the installed `anndata.AnnData`, with its
+parameters."""
 
 import inspect
 import pickle
@@ -17,7 +18,7 @@ import anndataoom as oom
 
 SPECIAL = ["__contains__", "__delitem__", "__eq__", "__getitem__", "__len__", "__setitem__", "__sizeof__", "__repr__"]
 MEMBERS = [name for name in dir(ad.AnnData) if not name.startswith("_") or name in SPECIAL]
-# Parameters we name or order as version 0.1.8 did.
+# Parameters that have the names or the order of version 0.1.8.
 OWN = {"obs_vector": {"k"}, "var_vector": {"k"}, "__setitem__": {"val"}}
 
 
@@ -188,7 +189,7 @@ def test_write_loom_needs_loompy(disk, tmp_path):
     try:
         import loompy  # noqa: F401
     except ImportError:
-        # The method of anndata 0.13 that it ends in is deprecated.
+        # The method calls one of anndata 0.13 that is deprecated.
         with ignored(FutureWarning), pytest.raises(ImportError), pytest.warns(UserWarning, match="60 x 25"):
             disk.write_loom(tmp_path / "a.loom")
 
@@ -200,7 +201,7 @@ def test_pickled_by_path(disk):
 
 
 def test_columns_of_obs_are_read_one_by_one(disk, monkeypatch):
-    """Until the frame is touched, a column costs a column."""
+    """Checks that until the frame is touched, reading a column reads this column only."""
     assert len(disk.obs_vector("score")) == len(disk.obs_names) == 60
     assert not disk._obs.touched
     part = disk[disk.obs_vector("flag")]

@@ -1,4 +1,5 @@
-"""Ranked genes against known markers, and densities of cells, against scanpy's; golden values that R has too."""
+"""Compares ranked genes with known markers, and densities of cells, with scanpy's results. R is
+tested on the same golden values."""
 
 import json
 import warnings

@@ -1,4 +1,5 @@
-"""Everything public in anndataoom 0.1.8 is here, with its parameters, their order and defaults."""
+"""Checks that every public name of anndataoom 0.1.8 exists, with its parameters, their order and
+defaults."""
 
 import inspect
 import json
@@ -9,14 +10,15 @@ from conftest import ROOT
 import anndataoom as oom
 
 API = json.loads((ROOT / "tests" / "golden" / "python_api_018.json").read_text())
-# Sums, means and variances without an axis are those of all values, as in numpy; 0.1.8 took axis 0 for None.
+# Sums, means and variances without an axis are those of all values, as in numpy; 0.1.8 read None as
+# axis 0.
 CHANGED = {("BackedArray", m, "axis") for m in ("sum", "mean", "var", "getnnz")}
-# None is the number the object was opened with, 1000 by default.
+# None stands for the number that the object was opened with, 1000 by default.
 CHANGED.add(("AnnDataOOM", "chunked_X", "chunk_size"))
-# By anndata's name, which goes before.
+# These have anndata's names, which take precedence.
 RENAMED = {("AnnDataOOM", "write"): {"path": "filename"}, ("AnnDataOOM", "write_h5ad"): {"path": "filename"}}
 RENAMED |= {(c, m): {"key": "k"} for c in ("AnnDataOOM", "_FrozenRaw") for m in ("obs_vector", "var_vector")}
-# A class whose constructor is another: it was that of the compiled part.
+# Classes whose constructor differs: in 0.1.8 it belonged to the compiled part.
 OWN_CONSTRUCTOR = {"AnnDataSet", "Compression", "AnnDataOOM", "concat"}
 
 

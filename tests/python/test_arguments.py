@@ -1,4 +1,5 @@
-"""Every parameter of every verb and function meets values that are none of its: errors that name it, soon and small."""
+"""Checks that every parameter of every verb and function refuses values outside its domain with an
+error that names it, quickly and in little memory."""
 
 import inspect
 import resource
@@ -46,7 +47,7 @@ GOLDEN = EXAMPLE.parents[2] / "tests" / "golden"
 SEURAT = GOLDEN / "seurat" / "small.h5Seurat"
 LOOM = GOLDEN / "loom" / "small.loom"
 REDUCTIONS = ["sum", "mean", "var", "getnnz", "max", "min"]
-# Without a limit they refuse all.
+# Without a limit, filters refuse every call.
 FILTERS = {"filter_cells": {"min_genes": 1}, "filter_genes": {"min_cells": 1}}
 
 
@@ -72,7 +73,7 @@ def peak():
 
 
 def refused_or_done(call, parameter, value):
-    """Runs `call`; what it raises has to be about `parameter`, or a name that is not there."""
+    """Runs `call`. An error must be about `parameter`, or about a name that is missing."""
     before, began = peak(), time.process_time()
     shown = f"{parameter}={value!r}"[:80]
     with warnings.catch_warnings():
@@ -84,7 +85,7 @@ def refused_or_done(call, parameter, value):
             told = parameter in str(error) or isinstance(error, KeyError) and f"named {name!r}" in str(error)
             assert told, f"{shown}: {error}"
         except OSError:
-            # The path is a good one, but leads nowhere.
+            # The path is valid but leads nowhere.
             pass
     assert time.process_time() - began < SECONDS, shown
     assert peak() - before < BYTES, shown
@@ -108,7 +109,7 @@ def test_verbs(name, ready):
 
 
 def functions(adata, folder):
-    """How each function is called with one odd argument."""
+    """Returns a call for each function that takes one odd argument."""
     path, store = folder / "a.h5ad", folder / "a.zarr"
     adata.write_h5ad(path)
     adata.write_zarr(store)
@@ -168,7 +169,7 @@ def test_functions(ready, tmp_path, monkeypatch):
     for name, parameters in FUNCTIONS.items():
         for parameter, _, _ in parameters:
             for value in HOSTILE:
-                # Where there is no word for what is wrong but the file's own.
+                # The only word for the fault is the file's own.
                 if parameter.endswith("merge") and callable(value):
                     continue
                 if parameter in ("keys", "backend"):

@@ -1,4 +1,4 @@
-"""`BackedArray` and its kinds against numpy."""
+"""Compares `BackedArray` and its kinds with numpy."""
 
 import pickle
 import signal
@@ -17,7 +17,7 @@ import anndataoom as oom
 
 
 def chains(disk):
-    """Named chains over X, each with the values numpy computes."""
+    """Returns named chains over X, each with the values that numpy computes."""
     counts = dense(disk.X[:]).astype(float)
     factors = counts.sum(1) / 10
     factors[factors == 0] = 1
@@ -57,7 +57,8 @@ def close(found, expected):
 
 @pytest.mark.parametrize("kind", ["raw", "normalised", "log1p", "scaled", "pearson"])
 def test_selections_chunks_and_columns_agree(pair, kind):
-    """Random selectors, twice over, on every chain and storage: slices, chunks, columns and numpy agree."""
+    """Checks that slices, chunks, columns and numpy agree for random selectors, applied twice, on
+    every chain and storage."""
     _, disk = pair
     array, values = chains(disk)[kind]
     rng = np.random.default_rng(1)
@@ -148,13 +149,14 @@ def test_same_bits_for_any_number_of_threads(pair, monkeypatch):
 
 
 def long_pass(rows=1_500_000):
-    """A matrix one pass over which takes some seconds and no memory: the same rows again and again."""
+    """Makes a matrix that takes some seconds a pass and no memory: it repeats the same rows."""
     array = oom._arrays.as_backed(np.ones((2000, 500), dtype="float32"))
     return oom._kinds._SubsetBackedArray(array, np.resize(np.arange(2000), rows)).copy()
 
 
 def test_interrupt_stops_a_pass():
-    """Ctrl-C in the middle of one pass, in a process of its own; the object works on."""
+    """Checks that Ctrl-C stops a pass, in a process of its own, and that the object can still be
+    used."""
     code = f"""
 import signal, sys, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -180,7 +182,7 @@ print(X[:2].shape, flush=True)
 
 
 def test_other_threads_run_meanwhile():
-    """A pass holds no lock of Python's: the main thread keeps ticking."""
+    """Checks that a pass holds no lock of Python: the main thread keeps ticking."""
     X = long_pass(400_000)
     worker = threading.Thread(target=lambda: [X.var(axis=0) for _ in range(10)])
     began, ticks = time.monotonic(), 0
@@ -189,7 +191,7 @@ def test_other_threads_run_meanwhile():
         time.sleep(0.005)
         ticks += 1
     took = time.monotonic() - began
-    # With the lock held there would be a tick a pass.
+    # If the pass held the lock, there would be one tick a pass.
     assert ticks > 12 and ticks > took / 0.005 / 5
 
 
@@ -206,7 +208,8 @@ def test_dask(pair):
 
 
 def test_hdf5_of_others_in_one_process(pair, tmp_path):
-    """Ours is linked in; h5py brings another one. Both read and write in turn, also the same file."""
+    """Checks our HDF5, which is linked in, beside the one of h5py: both read and write in turn,
+    also the same file."""
     import h5py
 
     _, disk = pair
@@ -221,7 +224,8 @@ def test_hdf5_of_others_in_one_process(pair, tmp_path):
 
 
 def test_progress_is_shown_when_a_pass_takes_long(monkeypatch):
-    """A bar where somebody looks, none with verbose = False, nothing on stdout."""
+    """Checks that a terminal gets a progress bar, that verbose = False gives none, and that stdout
+    gets nothing."""
     seen = []
 
     class Bar:
@@ -243,7 +247,8 @@ def test_progress_is_shown_when_a_pass_takes_long(monkeypatch):
 
     monkeypatch.setattr(_settings._Progress, "PATIENCE", 0.0)
     monkeypatch.setattr(_settings, "_progress", lambda: _settings._Progress(Bar) if oom.settings.verbose else None)
-    # The first drawing is due after 0.2 s, which a fast machine may not need: longer passes until one does.
+    # The first drawing is due after 0.2 s, so a fast machine needs longer passes until one is
+    # drawn.
     for rows in (1_500_000, 6_000_000, 24_000_000, 96_000_000):
         X = long_pass(rows)
         monkeypatch.setattr(oom.settings, "verbose", False)

@@ -1,4 +1,4 @@
-"""Categories: what selections and writing make of them, against anndata."""
+"""Compares categories after selections and writing with anndata's."""
 
 import pickle
 
@@ -14,7 +14,8 @@ import anndataoom as oom
 
 
 def grouped(fmt="csr"):
-    """Categories in obs, var and raw's var, one of them unused from the start, and colours of every kind."""
+    """Makes categories in obs, var and raw's var, with an unused one from the start, and colours of
+    every kind."""
     a = rich(fmt=fmt)
     a.obs["g"] = pd.Categorical([f"k{i % 5}" for i in range(60)], categories=[f"k{i}" for i in range(6)])
     a.obs["n"] = pd.Categorical([i % 3 for i in range(60)])
@@ -35,7 +36,7 @@ SELECTIONS = {
 }
 
 
-# The matrix has no say in it: each layout once, not each with each.
+# Categories do not depend on the matrix, so each layout is tested once.
 CASES = [
     *(("csr", way, touched, "cells") for way in WAYS for touched in ("untouched", "before", "after")),
     *(("csr", "write", touched, other) for touched in ("untouched", "before") for other in SELECTIONS),
@@ -78,7 +79,7 @@ def test_categories_of_the_whole_stay(tmp_path):
     for whole in (disk, disk.copy(), pickle.loads(pickle.dumps(disk))):
         whole.write(tmp_path / "b.h5ad")
         assert list(ad.read_h5ad(tmp_path / "b.h5ad").obs["g"].cat.categories) == [f"k{i}" for i in range(6)]
-    # A selection of genes copies the columns of obs that lose nothing as they are in the file.
+    # A selection of genes copies those columns of obs undecoded that do not change.
     part = disk[:, :4]
     part.write(tmp_path / "c.h5ad")
     assert not part._obs.touched
@@ -122,7 +123,7 @@ def test_text_becomes_categories_in_natural_order(tmp_path, missing):
         for axis in ("obs", "var"):
             want = getattr(memory, axis)["text"].cat.categories
             assert list(getattr(found, axis)["text"].cat.categories) == list(want)
-    # A column that stays text but for missing values: as unordered, in the same order.
+    # A column that stays text except for missing values: treated as unordered, in the same order.
     frame = pd.DataFrame({"t": np.array(["10", "9", None], dtype=object)}, dtype=object)
     disk.uns["frame"] = frame
     disk.write(tmp_path / "b.h5ad")

@@ -1,4 +1,4 @@
-"""Collections of annbatch: a Zarr store, or a folder of h5ad files, whose parts are one object."""
+"""Tests collections of annbatch: a Zarr store or a folder of h5ad files whose parts are one object."""
 
 import json
 
@@ -14,7 +14,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture
 def parts():
-    """Three objects with the same genes; that of 10 comes last by its number, second by its name."""
+    """Makes three objects with the same genes. The one of number 10 is last by number, second by
+    name."""
     whole = rich()
     whole.raw = None
     ends = np.linspace(0, whole.n_obs, 4).astype(int)

@@ -1,4 +1,4 @@
-"""ComBat against scanpy's."""
+"""Compares ComBat with scanpy's."""
 
 import numpy as np
 import pandas as pd
@@ -41,12 +41,13 @@ def test_values_are_scanpys(on_disk, fmt, args):
 
 
 def test_groups_as_covariates(on_disk):
-    """scanpy's columns of batches and of a group depend on each other, which it inverts all the same."""
+    """Checks batches and a group whose columns are linearly dependent; scanpy inverts their matrix
+    nevertheless."""
     adata = example()
     opened = on_disk(adata)
     oom.pp.combat(opened, covariates=["lane", "age"])
     found = values(opened.X)
-    # The fit on batches and covariates, by least squares, and the same estimates from it.
+    # The fit on batches and covariates by least squares, and the same estimates from it.
     dummy = lambda column: (column.to_numpy()[:, None] == np.unique(column)).astype(float)  # noqa: E731
     batch = dummy(adata.obs["batch"].astype(str))
     covariates = np.hstack([dummy(adata.obs["lane"])[:, 1:], adata.obs[["age"]]])

@@ -1,4 +1,4 @@
-"""`concat` and `AnnDataSet` against anndata.concat in memory."""
+"""Compares `concat` and `AnnDataSet` with anndata.concat in memory."""
 
 import itertools
 import pickle
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWa
 
 
 def part(n, genes, fmt, dtype, seed):
-    """Annotated data whose parts differ in everything concat has to decide about."""
+    """Makes annotated data that differ in everything about which concat has to decide."""
     rng = np.random.default_rng(seed)
     m = len(genes)
     counts = rng.poisson(0.8, (n, m)).astype(dtype)
@@ -78,9 +78,10 @@ def fills_with_float64():
 
 
 def same(found, expected, tmp_path):
-    """Values in memory, and as written and read by anndata."""
+    """Checks values in memory, and as written and read by anndata."""
     if expected.X is not None:
-        # From 0.13 on anndata fills dense float32 with NaN of float64; ours stay float32, as they did before.
+        # From 0.13 on anndata fills dense float32 with float64 NaN; ours stay float32, as anndata's
+        # did before.
         widened = fills_with_float64() and np.isnan(dense(expected.X)).any()
         assert found.X.dtype == ("f4" if widened else expected.X.dtype)
         assert sparse.issparse(expected.X) == found.X._m.is_sparse
@@ -142,7 +143,7 @@ def test_selections_and_recorded_operations(files):
     rng = np.random.default_rng(3)
     rows, columns = rng.integers(0, expected.n_obs, 40), rng.permutation(expected.n_vars)
     for r, c in [(slice(None), slice(None)), (rows, slice(None)), (slice(None), columns), (rows, columns)]:
-        # A sparse member makes the stack sparse: what is missing is 0, not NaN.
+        # A sparse member makes the stack sparse, so missing values are 0, not NaN.
         wanted = np.nan_to_num(dense(expected.X))[r][:, c]
         if isinstance(r, slice) or isinstance(c, slice):
             np.testing.assert_allclose(dense(found.X[r, c]), wanted, rtol=1e-6)
@@ -165,7 +166,7 @@ def test_to_a_file(files, tmp_path):
     assert found.filename == str(tmp_path / "out.h5ad")
     expected = ad.concat(memory, join="outer", index_unique="-")
     np.testing.assert_array_equal(dense(ad.read_h5ad(tmp_path / "out.h5ad").X), dense(expected.X))
-    # Onto one of the files it reads from.
+    # The target is one of the files that it reads from.
     path = lazy[0].filename
     oom.concat(lazy, join="outer", index_unique="-", file=path)
     np.testing.assert_array_equal(dense(ad.read_h5ad(path).X), dense(expected.X))
@@ -200,7 +201,7 @@ def test_errors(files):
 
 
 def test_dataset_runs_the_pipeline(tmp_path):
-    """Many files give what one file of all cells gives."""
+    """Checks that many files give the same result as one file of all cells."""
     whole = ad.read_h5ad(EXAMPLE)
     paths = {}
     for i, rows in enumerate(np.array_split(np.arange(whole.n_obs), 3)):

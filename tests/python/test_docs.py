@@ -1,4 +1,5 @@
-"""The docstrings of public functions: parameters, what comes back, errors, and an example that runs."""
+"""Checks the docstrings of public functions: parameters, return values, errors, and an example that
+runs."""
 
 import doctest
 import inspect
@@ -15,7 +16,8 @@ import anndataoom as oom
 
 
 def public():
-    """Every public function by name. Those of version 0.1.8 say which verb they call, and no more."""
+    """Returns every public function by name. Functions of version 0.1.8 only say which verb they
+    call."""
     found = {}
     for prefix, module in (("", oom), ("pp.", oom.pp), ("tl.", oom.tl), ("get.", oom.get)):
         for name in module.__all__:
@@ -31,7 +33,7 @@ PUBLIC = public()
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The working directory of the examples, with the files they name."""
+    """Makes the working directory of the examples, with the files that they name."""
     shutil.copy(EXAMPLE, tmp_path)
     for file in ("loom/small.loom", "seurat/small.h5Seurat"):
         shutil.copy(ROOT / "tests" / "golden" / file, tmp_path)

@@ -1,4 +1,4 @@
-"""Functions of each value, recorded, beside numpy and scanpy."""
+"""Compares recorded elementwise functions with numpy and scanpy."""
 
 import anndata as ad
 import numpy as np

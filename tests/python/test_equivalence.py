@@ -1,4 +1,5 @@
-"""The same operations on anndata's own test data, in memory and on disk: equal, or in the table of differences.
+"""Checks that the same operations on anndata's own test data give equal results in memory and on
+disk, or are in the table of differences.
 
 `inst/design/differences.md` gives the reason for each entry of `DIFFERENT`, under the same name.
 """
@@ -77,7 +78,7 @@ def _deleted(*slots):
 
 
 def _error(operation, a, *args):
-    """The class of the error."""
+    """Returns the class of the error, as a list."""
     with pytest.raises((ValueError, IndexError)) as e:
         operation(a, *args)
     return [e.type.__name__]
@@ -88,7 +89,8 @@ def _two_levels(names):
 
 
 def _x_among_layers(a):
-    """As anndata 0.13 takes it; before, X is set by itself."""
+    """Returns layers that include X, in the form of anndata 0.13; earlier versions set X
+    separately."""
     x = sparse.csr_matrix(np.ones(a.shape, "f4"))
     if None in ad.AnnData(np.ones((1, 1))).layers or type(a) is oom.AnnDataOOM:
         return {"one": x, None: x}
@@ -214,12 +216,12 @@ OPERATIONS = {
     "_inplace_subset_obs": _called("_inplace_subset_obs", MASK),
     "_inplace_subset_var": _called("_inplace_subset_var", slice(2, 9)),
 }
-# Differences that are meant: the reason stands in the document under the same name.
+# Intended differences: the document gives the reason under the same name.
 DIFFERENT = set() if hasattr(ad.AnnData, "__setitem__") else {"a[mask, columns] = 3"}
 
 
 def _arrays(a):
-    """obsm with its arrays of numbers alone."""
+    """Removes all elements of obsm except the numeric array."""
     for key in list(a.obsm):
         if key != "array":
             del a.obsm[key]
@@ -258,7 +260,7 @@ def file(request, tmp_path_factory):
 
 
 def plain(x):
-    """In memory."""
+    """Returns the value in memory."""
     if isinstance(x, oom.BackedArray):
         return x.to_memory()
     if type(x) is oom.AnnDataOOM:

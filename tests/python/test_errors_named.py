@@ -1,4 +1,5 @@
-"""Errors name the file, the element or the parameter that is wrong, with what was expected and found."""
+"""Checks that errors name the file, element or parameter that is wrong, what was expected, and what
+was found."""
 
 import os
 import subprocess
@@ -83,7 +84,7 @@ def test_a_full_disk_under_an_index_of_columns(tmp_path):
     path, folder = tmp_path / "a.h5ad", tmp_path / "index"
     ad.AnnData(sparse.random(4000, 200, 0.3, "csr", dtype="f4", random_state=0)).write_h5ad(path)
     folder.mkdir()
-    # A process that may write 64 KiB a file meets it as it meets a full disk.
+    # A limit of 64 KiB a file looks like a full disk to the process.
     code = f"""
 import resource, signal
 import anndataoom as oom

@@ -1,4 +1,4 @@
-"""A file is data: parts of it in other files are not opened unless that is asked for."""
+"""Checks that parts of a file in other files are opened only on request."""
 
 import ctypes
 import gc
@@ -17,7 +17,7 @@ import anndataoom as oom
 
 
 class Watch:
-    """Tells which files of a folder are opened, by anybody: the kernel says so."""
+    """Reports which files of a folder are opened, by any process; the kernel says so."""
 
     def __init__(self, folder):
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -96,7 +96,7 @@ WAYS = {
 
 
 def outward(example, tmp_path, way, inside=False):
-    """The example with a part of it in another file, in the same folder or in another one."""
+    """Makes the example with a part of it in another file, in the same folder or in another one."""
     a, path = example
     folder = tmp_path if inside else tmp_path / "elsewhere"
     folder.mkdir(exist_ok=True)
@@ -110,7 +110,7 @@ def outward(example, tmp_path, way, inside=False):
 
 
 def everything(path, tmp_path, errors, **options):
-    """Does with a file all that can be done with one; what is raised is kept."""
+    """Runs every operation on a file, and collects the errors."""
 
     def attempt(work):
         try:
@@ -134,7 +134,7 @@ def everything(path, tmp_path, errors, **options):
 
 
 def saved(path, options):
-    """A column more, saved into a file nobody else has open."""
+    """Saves a further column into a file that nothing else has open."""
     gc.collect()
     r = oom.read(path, "r+", **options)
     r.obs["new"] = np.zeros(40)
@@ -154,12 +154,12 @@ def test_no_other_file_is_opened(example, tmp_path, way):
     for e in told:
         assert "a.h5ad" in str(e) and "other." in str(e) and "external" in str(e), e
     assert any(place.split("/")[0] in str(e) or "anchor" in str(e) for e in told)
-    # The same from the folder of the file alone.
+    # The same with files of the same folder permitted.
     errors.clear()
     everything(path, tmp_path, errors, external="same-folder")
     assert watch.opened() == set()
     assert any(isinstance(e, PermissionError) and "follow" in str(e) for e in errors)
-    # A file that is asked for is opened: the watch sees it.
+    # With permission the file is opened, and the watch sees it.
     np.testing.assert_array_equal(oom.read(path, external="follow").X[:, 0].shape, (40, 1))
     for look in PLACES.values():
         look(oom.read(path, external="follow"))
@@ -177,7 +177,7 @@ def test_other_files_when_asked_for(example, tmp_path, way, external):
     assert list(o.obs["group"]) == list(a.obs["group"])
     np.testing.assert_array_equal(o.obsm["m"], a.obsm["m"])
     np.testing.assert_array_equal(o.raw.X[:, :].toarray(), a.raw.X.toarray())
-    # Written, it needs no other file.
+    # The written file needs no other file.
     o.write(tmp_path / "whole.h5ad")
     for f in (other, other.with_suffix(".raw")):
         f.unlink(missing_ok=True)
@@ -190,7 +190,8 @@ def test_other_files_when_asked_for(example, tmp_path, way, external):
 
 
 def test_a_copy_of_an_element_nobody_read(example, tmp_path):
-    """Elements that are copied unread are refused too, and copied with what they link to when allowed."""
+    """Checks that elements that are copied undecoded are refused too, and are copied with their
+    link's target when permitted."""
     _, path, other, _ = outward(example, tmp_path, "link to uns", inside=True)
     with h5py.File(path, "r+") as f:
         g = f.create_group("uns/deep/er")
@@ -237,7 +238,8 @@ def test_external_is_checked(example):
 
 @pytest.mark.parametrize("variable", ["HDF5_EXTFILE_PREFIX", "HDF5_VDS_PREFIX"])
 def test_folders_of_the_environment_replace_no_file_that_was_checked(tmp_path, variable):
-    # HDF5 looks there first: the file beside, which is allowed, would not be the one that is read.
+    # HDF5 looks in these folders first, so the permitted file beside the first would not be the one
+    # that is read.
     here, away = tmp_path / "here", tmp_path / "away"
     here.mkdir()
     away.mkdir()

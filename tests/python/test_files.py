@@ -1,4 +1,5 @@
-"""Files as they come: graphs where scanpy once kept them, empty extents, what nobody reads, the same bytes twice."""
+"""Tests unusual files: graphs where scanpy once stored them, empty extents, elements that cannot be
+read, and equal bytes of two writes."""
 
 import subprocess
 import sys
@@ -21,7 +22,8 @@ import anndataoom as oom
 
 @pytest.fixture
 def old_graphs(tmp_path):
-    """Graphs in `uns["neighbors"]`, as scanpy wrote them before obsp; one of the two names is taken in obsp."""
+    """Makes a file with graphs in `uns["neighbors"]`, as scanpy wrote them before obsp; one of
+    their two names is taken in obsp."""
     adata = rich()
     path, n = tmp_path / "x.h5ad", adata.n_obs
     del adata.obsp
@@ -33,7 +35,7 @@ def old_graphs(tmp_path):
             "distances": sparse.random(n, n, 0.1, "csr", random_state=1),
             "connectivities": np.arange(float(n * n)).reshape(n, n),
             "params": {"n_neighbors": 15, "method": "umap"},
-            # No graph of cells by its name.
+            # By its name, this is no graph of cells.
             "weights": sparse.random(n, n, 0.1, "csr", random_state=2),
         }
         write_elem(f["uns"], "neighbors", graphs)
@@ -51,7 +53,7 @@ def test_graphs_in_uns_are_found_in_obsp(old_graphs, tmp_path):
     assert set(adata.obsp) == set(expected.obsp)
     assert set(adata.uns["neighbors"]) == {"params", "weights"}
     assert_equal(adata.to_adata(), expected)
-    # Written anew they are where they belong, read or not.
+    # In a new file they are in obsp, whether they were read or not.
     for name, source in {"unread": oom.read(path), "read": adata}.items():
         source.write_h5ad(tmp_path / f"{name}.h5ad")
         with h5py.File(tmp_path / f"{name}.h5ad") as f:
@@ -100,7 +102,8 @@ def test_empty_extents(shape, kind, tmp_path):
 
 
 def test_one_that_cannot_be_read_hides_no_other(tmp_path):
-    """Filters this library lacks and types no pass computes with are errors that name them; all else is there."""
+    """Checks that filters that this library lacks, and types without arithmetic, give errors that
+    name them, while all else can be read."""
     path = tmp_path / "x.h5ad"
     expected = rich()
     expected.write_h5ad(path)
@@ -126,7 +129,7 @@ def test_one_that_cannot_be_read_hides_no_other(tmp_path):
     for key in expected.obsm:
         assert_equal(adata.obsm[key], expected.obsm[key])
     np.testing.assert_array_equal(adata.obs_vector(expected.var_names[0]), expected.obs_vector(expected.var_names[0]))
-    # Kept through a round trip all the same.
+    # A round trip keeps them nevertheless.
     adata.write_h5ad(tmp_path / "y.h5ad")
     with h5py.File(tmp_path / "y.h5ad") as f:
         for name in filters:
@@ -159,7 +162,8 @@ def test_complex_x_says_so(tmp_path):
 
 
 def test_the_same_bytes_twice(tmp_path):
-    """Also seconds later and in another process: no times, no order of a hash in the file."""
+    """Checks that bytes are equal also seconds later and in another process: the file holds no
+    times and no hash order."""
     rich().write_h5ad(tmp_path / "x.h5ad")
     program = "import sys, anndataoom as o; a = o.read(sys.argv[1]); {}; a.write_h5ad(sys.argv[2], compression='gzip')"
     changes = {"unread": "None", "read": "a.obs['n'] = 1; a.uns['k'] = {'b': 1, 'a': [1, 2]}; a.X = a.X.copy()"}

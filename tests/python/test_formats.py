@@ -1,4 +1,5 @@
-"""Every slot by every encoding: written by anndata, read and written by us, compared by anndata (tests/formats)."""
+"""Tests every slot with every encoding: written by anndata, read and written by us, compared by
+anndata (tests/formats)."""
 
 import json
 import os
@@ -48,7 +49,8 @@ def touch(adata):
 
 
 def select(adata):
-    """Cells and genes in reverse order; what cannot be selected is left out, and missed by the comparison."""
+    """Reverses cells and genes. Elements that cannot be selected are left out, and the comparison
+    reports them."""
     out = adata[::-1, ::-1]
     for slot in ("obsm", "varm", "layers"):
         elements = getattr(out, slot)
@@ -80,7 +82,7 @@ def test_round_trip(files, tmp_path, mode):
                 MODES[mode](oom.read(path)).write_h5ad(tmp_path / path.name)
         except Exception as e:  # told with what the comparison finds
             problems.append(f"{path.name}: {type(e).__name__}: {e}")
-    # `make formats` keeps them.
+    # `make formats` keeps the results.
     results = Path(os.environ.get("ANNDATAOOM_FORMATS") or tmp_path) / f"python-{mode}.json"
     done = subprocess.run(
         [sys.executable, FORMATS / "compare.py", files, tmp_path, "python", mode, results],
@@ -90,7 +92,7 @@ def test_round_trip(files, tmp_path, mode):
     print("\n".join(problems))
     print(done.stdout)
     if mode in ("touch", "select") and int(pd.__version__.split(".")[0]) >= 3:
-        # pandas 3 makes nullable texts of the plain ones of a column, which is what anndata 0.13 then writes.
+        # pandas 3 turns plain texts of a column into nullable ones, which anndata 0.13 then writes.
         expected = re.compile(r" (obs|var|raw/var) strings\w*: AssertionError: right is not an ExtensionArray$")
         others = [line for line in done.stdout.splitlines() if "Error" in line and not expected.search(line)]
         assert not problems and not others, "\n".join([*problems, *others])

@@ -1,4 +1,5 @@
-"""Graph verbs: against scanpy's values (tests/golden/make_graph_verbs.py), and their parameters."""
+"""Compares graph verbs with scanpy's values (tests/golden/make_graph_verbs.py), and tests their
+parameters."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Integration by Harmony: values of harmonypy (tests/golden/make_harmony.py), and how the verb is called."""
+"""Compares Harmony integration with harmonypy's values (tests/golden/make_harmony.py), and tests
+the verb's parameters."""
 
 import json
 

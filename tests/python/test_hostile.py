@@ -1,4 +1,5 @@
-"""A file is data: whatever it says, it is read, or an error names it. Nothing else of the machine is read."""
+"""Checks that whatever a file claims, it is read or an error names it, and that nothing else of the
+machine is read."""
 
 import gc
 import re
@@ -19,7 +20,7 @@ VALUES = np.arange(3600.0).reshape(300, 12)
 
 
 def replaced(path, place, **options):
-    """The dataset made again with other chunks and filters."""
+    """Makes the dataset again with other chunks and filters."""
     with h5py.File(path, "r+") as f:
         old = f[place]
         values, dtype, attrs = old[()], old.dtype, dict(old.attrs)
@@ -59,7 +60,7 @@ FILTERS = {
 @pytest.mark.parametrize("attributes", [0, 40])
 @pytest.mark.parametrize("parts", [3, 2**20, 2**61 + 1, 2**63])
 def test_parts_that_a_virtual_dataset_has_no_room_for(tmp_path, libver, userblock, attributes, parts):
-    """The list of parts begins with a number, which the library would allocate and walk."""
+    """Checks a list of parts whose count the library would allocate and walk."""
     path = tmp_path / "a.h5ad"
     ad.AnnData(np.ones((2, 2), np.float32)).write_h5ad(tmp_path / "plain.h5ad")
     with (
@@ -102,7 +103,7 @@ def test_filters_that_change_sizes(example, tmp_path, name, place):
         with h5py.File(path) as f:
             whole = f[place].dtype.kind in "iu"
         if "scaleoffset" in options and not whole:
-            # Six decimal digits: the values change a little, once.
+            # Six decimal digits change the values a little, once.
             options = {**options, "scaleoffset": 6}
         replaced(path, place, **options)
     with h5py.File(path) as f:
@@ -121,7 +122,8 @@ def test_filters_that_change_sizes(example, tmp_path, name, place):
 @pytest.mark.parametrize("place", ["X/data", "layers/d", "obs/column", "uns/text", "raw/X/indices"])
 def test_filters_without_a_name(example, tmp_path, number, place):
     a, path = example
-    # In a process without hdf5plugin, whose filters would take the parameters (and divide by them).
+    # This process is without hdf5plugin, whose filters would accept the parameters and divide by
+    # them.
     code = f"""
 import h5py
 with h5py.File({str(path)!r}, "r+") as f:
@@ -198,7 +200,7 @@ def test_texts_that_are_no_utf8(example, place):
             o.obs_names, o.obs["group"], o.uns["text"]
         except Exception as e:
             told.append(e)
-    # A column of a table is left out with a warning, anything else is an error.
+    # A column of a table is left out with a warning; anything else is an error.
     assert any(re.search(r"a\.h5ad.*UTF-8.*0xe9", str(getattr(t, "message", t))) for t in told), told
 
 
@@ -257,7 +259,7 @@ def test_texts_longer_than_the_file(example, tmp_path, place, chunked):
     code = "try: o = oom.read('a.h5ad'); o.obs_names; o.uns['text']\nexcept Exception as e: print('a.h5ad' in str(e))"
     status, said, peak = alone(code, tmp_path, gigabytes=8)
     assert (status, said) == (0, "True") and peak < 500, (said, peak)
-    # Copied unread as well.
+    # The undecoded copy fails as well.
     code = "try: oom.read('a.h5ad').write('b.h5ad')\nexcept Exception as e: print('a.h5ad' in str(e))"
     status, said, peak = alone(code, tmp_path, gigabytes=8)
     assert (status, said) == (0, "True") and peak < 500, (said, peak)
@@ -277,7 +279,8 @@ def test_sizes_in_the_heap(example, tmp_path, size):
 
 
 def test_a_chunk_too_many(tmp_path):
-    """The count of entries in the tree of chunks, one too high: the library finds fewer chunks and gives zeros."""
+    """Checks a chunk index whose count of entries is one too high: HDF5 finds fewer chunks and
+    returns zeros."""
     path = tmp_path / "a.h5ad"
     ad.AnnData(np.ones((50, 10), "f4")).write_h5ad(path)
     replaced(path, "X")

@@ -1,4 +1,4 @@
-"""Indexes of an object, its raw and its matrices, and what takes none."""
+"""Tests indexes of an object, its raw and its matrices, and members that take none."""
 
 import anndata as ad
 import numpy as np
@@ -10,7 +10,7 @@ from scipy import sparse
 
 @pytest.fixture
 def named(on_disk):
-    """Cells c0, c1, ..., genes g0, g1, ... with graphs over both."""
+    """Makes cells c0, c1, ..., genes g0, g1, ... and graphs over both."""
     adata = counts()
     adata.obs_names, adata.var_names = [f"c{i}" for i in range(80)], [f"g{j}" for j in range(30)]
     adata.obsp["graph"] = sparse.random(80, 80, 0.2, format="csr", random_state=1)
@@ -111,7 +111,8 @@ def test_indexing_names_become_unique(on_disk):
 
 
 def test_chunks_of_rows_cost_their_rows(disk, X):
-    """Chunks of a subset are those of its rows, each once, however the file stores the matrix."""
+    """Checks that chunks of a subset contain its rows, each once, however the file stores the
+    matrix."""
     part = disk[disk.obs["k"].to_numpy() % 2 == 0]
     kept = X[disk.obs["k"].to_numpy() % 2 == 0]
     assert [(s, e) for s, e, _ in part.X.chunked(15)] == [(0, 15), (15, 30), (30, 40)]

@@ -1,4 +1,4 @@
-"""Cells mapped into a reference, against scanpy's."""
+"""Compares cells mapped into a reference with scanpy's."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,8 @@ def values(x):
 
 @pytest.fixture
 def both(on_disk):
-    """A reference of two thirds of the example and a query of the rest, in memory and on disk."""
+    """Makes a reference of two thirds of the example and a query of the rest, in memory and on
+    disk."""
     adata = logarithms(EXAMPLE)
     rows = np.arange(adata.n_obs) % 3 != 0
     reference, query = adata[rows].copy(), adata[~rows].copy()
@@ -90,7 +91,7 @@ def test_places_in_the_umap(both, monkeypatch):
     assert found.shape == expected.shape and found.dtype == np.float32
     spread = np.linalg.norm(expected - expected.mean(axis=0), axis=1).mean()
     assert np.median(np.linalg.norm(found - expected, axis=1)) < spread / 4
-    # Cells lie among their own kind.
+    # Cells lie among cells of their own type.
     _, at = nearest(found, reference.obsm["X_umap"], 5)
     kinds = reference.obs["cell_type"].to_numpy()[at]
     assert (kinds == query.obs["cell_type"].to_numpy()[:, None]).mean() > 0.8
@@ -106,7 +107,7 @@ def test_genes_by_name_and_scaling(both, on_disk):
     shuffled = on_disk(query[:, order].copy())
     oom.tl.ingest(shuffled, on_reference, embedding_method="pca")
     np.testing.assert_allclose(shuffled.obsm["X_pca"], on_query.obsm["X_pca"], atol=1e-5)
-    # A lazy reference, scaled: the query is scaled by its means and deviations.
+    # A lazy, scaled reference: the query is scaled by its means and deviations.
     oom.pp.highly_variable_genes(on_reference, n_top_genes=300)
     oom.pp.scale(on_reference, max_value=3)
     oom.pp.pca(on_reference, n_comps=10)
@@ -120,7 +121,7 @@ def test_genes_by_name_and_scaling(both, on_disk):
     expected = (scaled - values(on_reference.X)[:, keep].mean(axis=0)) @ loadings
     np.testing.assert_allclose(on_query.obsm["X_pca"], expected, atol=1e-4)
     np.testing.assert_array_equal(values(on_query.X), values(query.X))
-    # The reference itself lands where it is.
+    # Mapping the reference into itself changes nothing.
     same = oom.tl.ingest(on_reference, on_reference, embedding_method="pca", inplace=False)
     np.testing.assert_allclose(same.obsm["X_pca"], on_reference.obsm["X_pca"], atol=1e-4)
 

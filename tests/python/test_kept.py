@@ -1,4 +1,4 @@
-"""Large embeddings and graphs stay with the core until they are touched."""
+"""Checks that large embeddings and graphs stay with the core until they are touched."""
 
 import pickle
 
@@ -30,7 +30,7 @@ def made(path):
 
 @pytest.fixture()
 def pair(h5ad, monkeypatch):
-    """An object that keeps little in memory, and one that keeps all."""
+    """Makes an object that keeps little in memory, and one that keeps everything."""
     monkeypatch.setattr(oom.settings, "memory", 32 << 10)
     kept = made(h5ad)
     monkeypatch.undo()
@@ -56,7 +56,7 @@ def test_values_are_the_same_wherever_they_lie(pair):
         oom.tl.louvain(adata)
         oom.tl.diffmap(adata)
         oom.tl.paga(adata, groups="leiden")
-    # Used, and still there.
+    # They have been used and are still with the core.
     assert {"X_pca", "distances", "connectivities"} <= places(kept)
     assert same(kept.obsm["X_umap"], whole.obsm["X_umap"])
     assert (kept.obs["leiden"] == whole.obs["leiden"]).all() and (kept.obs["louvain"] == whole.obs["louvain"]).all()

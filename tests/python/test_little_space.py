@@ -1,4 +1,4 @@
-"""Running out of address space is a MemoryError, never the end of the process."""
+"""Checks that running out of address space is a MemoryError, and never ends the process."""
 
 import re
 import sys
@@ -15,5 +15,5 @@ def test_the_pipeline_ends_in_a_result_or_an_error(more, tmp_path):
     status, said = run(EXAMPLE, tmp_path / "out.h5ad", more)
     assert status in (0, 3), said
     assert status == 0 or re.search(r"needs \d+ bytes", said), said
-    # Enough is enough.
+    # With enough address space the pipeline must succeed.
     assert status == 0 or more < 4000, said

@@ -1,4 +1,5 @@
-"""loom files against what anndata reads of them (tests/golden/make_loom.py), and against files made here by h5py."""
+"""Compares loom files with what anndata reads of them (tests/golden/make_loom.py), and with files
+made here by h5py."""
 
 import shutil
 
@@ -29,7 +30,7 @@ def test_a_file_of_loompy_is_what_anndata_reads(written):
         assert have.dtype == np.int64
         np.testing.assert_array_equal(have.toarray() if written else have, want.toarray())
     assert_equal(got.var, expected.var)
-    # loompy drops from its texts what is not ASCII.
+    # loompy removes non-ASCII characters from its texts.
     assert list(got.obs["ClusterName"]) == ["\u03b1 & \u03b2" if i % 2 else "T cell" for i in range(150)]
     assert_equal(got.obs.drop(columns="ClusterName"), expected.obs.drop(columns="ClusterName"))
     np.testing.assert_array_equal(got.obsm["X_umap"], expected.obsm["X_umap"])
@@ -43,7 +44,7 @@ def test_a_file_of_loompy_is_what_anndata_reads(written):
 
 
 def make(path, matrix, chunks=None, compression=None, **attributes):
-    """A file of loom's version 2: ASCII texts, no layers."""
+    """Makes a file of loom's version 2, with ASCII texts and no layers."""
     with h5py.File(path, "w") as f:
         f.create_dataset("matrix", data=matrix, chunks=chunks, compression=compression)
         for group in ("layers", "row_attrs", "col_attrs", "row_graphs", "col_graphs"):

@@ -1,4 +1,5 @@
-"""Genes that mark groups: every result against scanpy's, its plots and frames on ours, and what is refused."""
+"""Compares all results of marker genes with scanpy's, uses scanpy's plots and frames on ours, and
+tests refused arguments."""
 
 import json
 import warnings
@@ -36,7 +37,8 @@ def logarithms(path, fmt="csr"):
 
 
 def compare(found, expected):
-    """Names in the same order where scores differ, and all values of each gene."""
+    """Checks that names have the same order where scores differ, and that all values of each gene
+    agree."""
     assert list(found["names"].dtype.names) == list(expected["names"].dtype.names)
     for group in expected["names"].dtype.names:
         ours = pd.DataFrame({f: found[f][group] for f in FIELDS}, index=found["names"][group])
@@ -47,7 +49,7 @@ def compare(found, expected):
             a, b = ours_sorted[field].to_numpy(dtype=float), theirs[field].to_numpy(dtype=float)
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-290 if field.startswith("p") else 1e-6, err_msg=field)
         place = theirs["scores"].to_numpy(dtype=float)
-        # In the same order, where scores differ; signs are compared above.
+        # The order is the same where scores differ; signs are compared above.
         ranked = np.abs(ours["scores"].to_numpy(dtype=float))
         np.testing.assert_allclose(ranked, np.abs(place), rtol=1e-5, atol=1e-5)
     for part in ("pts", "pts_rest"):
@@ -57,7 +59,8 @@ def compare(found, expected):
 
 
 def precise(adata):
-    """The same numbers as float64: of float32, scanpy squares some layouts as float32."""
+    """Returns the same numbers as float64, because scanpy squares float32 in float32 for some
+    layouts."""
     out = adata.copy()
     out.X = out.X.astype(np.float64)
     for name in list(out.layers):
@@ -99,7 +102,8 @@ def test_a_whole_file_is_scanpys(name, method):
     opened = oom.read(data_file(name))
     oom.pp.normalize_total(opened, target_sum=1e4)
     oom.pp.log1p(opened)
-    # Our logarithms: numpy's of float32 differ in the last bit between processors, and with them ties and ranks.
+    # The logarithms are ours: those of numpy in float32 differ in the last bit between processors,
+    # and with them ties and ranks.
     adata = opened.to_adata()
     for reference in ["rest", adata.obs["cell_type"].cat.categories[2]]:
         compare(*both(adata, opened, "cell_type", reference=reference, pts=True, **method))
@@ -264,7 +268,7 @@ def test_thousands_of_groups(on_disk):
 
 
 def reference(adata, groupby, genes, groups=None):
-    """scikit-learn's coefficients, converged."""
+    """Returns the converged coefficients of scikit-learn."""
     from sklearn.linear_model import LogisticRegression
 
     part = adata if groups is None else adata[adata.obs[groupby].isin(groups)]
@@ -301,7 +305,8 @@ def test_logistic_regression_is_scikit_learns(on_disk, fmt):
             for expected in (coefficients[names.index(group)], theirs):
                 np.testing.assert_allclose(ours, expected[ours.index], atol=2e-6)
             assert (np.diff(found["scores"][group]) <= 0).all()
-    # Of two groups the first is ranked by its own coefficients, where scanpy has those of the second.
+    # With two groups the first is ranked by its own coefficients, where scanpy uses those of the
+    # second.
     two = types[2:4]
     oom.tl.rank_genes_groups(opened, "cell_type", method="logreg", mask_var="some", groups=two, n_genes=7)
     found = opened.uns["rank_genes_groups"]

@@ -1,4 +1,5 @@
-"""Peak memory of single steps on a small file: the working memory and the result bound it (see memory.py)."""
+"""Checks that the peak memory of single steps on a small file is bounded by the working memory and
+the result (see memory.py)."""
 
 import sys
 
@@ -28,5 +29,5 @@ def path(tmp_path_factory):
 @pytest.mark.parametrize("step", memory.STEPS)
 def test_peak_is_bounded(path, step):
     added, allowed = memory.measure(step, path, BUDGET)
-    # A dense copy of the matrix would be 137 MB (float32), of half of it 69 MB.
+    # A dense copy of the matrix would be 137 MB (float32), and one of half of it 69 MB.
     assert added <= allowed

@@ -1,4 +1,5 @@
-"""Names of cells, genes and columns, and tables beside tables: what selections, renaming and writing make of them."""
+"""Tests names of cells, genes and columns, and frames beside tables, after selections, renaming and
+writing."""
 
 from importlib.metadata import version
 
@@ -20,7 +21,8 @@ OLD_ANNDATA = tuple(int(x) for x in version("anndata").split(".")[:2]) < (0, 13)
 
 @pytest.mark.parametrize("way", ["write", "copy", "to_adata", "pickle", "selected", "save"])
 def test_an_index_is_given_another_name(tmp_path, way):
-    """In place, whether its table was read or not, and of this object alone."""
+    """Checks renaming in place, whether or not the table was read, and that it affects this object
+    only."""
     for read in (False, True):
         path = tmp_path / f"{read}.h5ad"
         rich().write_h5ad(path)
@@ -39,7 +41,7 @@ def test_an_index_is_given_another_name(tmp_path, way):
             found = ways(tmp_path)[way](disk)
         assert (found.obs.index.name, found.var.index.name, found.raw.var.index.name) == ("cell", "gene", "kept")
         assert (before[0], before[1].obs_names.name, before[1].obs.index.name) == ("barcode",) * 3
-    # A column of that name has other values.
+    # The column of that name has other values.
     disk.var_names.name = "mt"
     with pytest.raises(ValueError, match="its index and a column are both called 'mt'"):
         oom.AnnDataOOM(disk).write_h5ad(tmp_path / "b.h5ad")
@@ -99,7 +101,8 @@ def test_index_named_like_a_column_of_other_values(tmp_path, axis, way):
 def test_index_named_like_a_column_in_frames_and_selections(tmp_path, on_disk):
     memory = rich()
     disk = on_disk(memory)
-    # Of a frame beside a table, the name of the index is the table's, unless that is a column.
+    # The index of a frame beside a table has the name of the table's index, unless the frame has a
+    # column of that name.
     frame = pd.DataFrame({"barcode": range(60)}, index=disk.obs_names)
     disk.obsm["new"] = frame
     disk.obs["barcode"] = list(disk.obs_names)
@@ -151,7 +154,7 @@ def test_a_column_with_a_slash(tmp_path, way, selected, touched):
     assert list(found.obsm["frame"]["w/y"]) == list(np.arange(60)[rows])
     assert list(found.var["a/b/c"]) == list(range(25))
     if way != "concat":
-        # As in anndata, which keeps nothing of raw's genes there.
+        # As in anndata, concat keeps nothing of raw's var.
         assert list(found.raw.var["a/b/c"]) == list(range(25))
     assert ("new" in found.obs) == touched
 
@@ -281,7 +284,7 @@ def test_frames_are_renamed_with_the_cells(tmp_path, fmt, way, how, touched):
 
 
 def test_frames_of_a_file_with_other_names(tmp_path):
-    """Such files were written before names were checked: anndata opens none of them."""
+    """Checks files that were written before names were checked; anndata opens none of them."""
     memory = rich()
     path = tmp_path / "a.h5ad"
     memory.write_h5ad(path)

@@ -1,4 +1,5 @@
-"""Files and habits of anndata 0.13, scanpy 1.12 and pandas 3, in whatever environment the tests run."""
+"""Tests files and habits of anndata 0.13, scanpy 1.12 and pandas 3, in whatever environment the
+tests run."""
 
 import warnings
 
@@ -17,7 +18,7 @@ PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
 
 
 def nullable(group, name, values, mask, na_value):
-    """A `nullable-string-array`, as anndata 0.13 writes it; before, there was no `na-value`."""
+    """Writes a `nullable-string-array` as anndata 0.13 does; earlier versions wrote no `na-value`."""
     g = group.create_group(name)
     g.attrs["encoding-type"], g.attrs["encoding-version"] = "nullable-string-array", "0.1.0"
     if na_value is not None:
@@ -30,7 +31,8 @@ def nullable(group, name, values, mask, na_value):
 
 @pytest.fixture
 def texts(tmp_path):
-    """A file with texts of every `na-value`; names of cells are such texts, as anndata 0.13 writes them."""
+    """Makes a file with texts of every `na-value`. The names of cells are such texts, as anndata
+    0.13 writes them."""
     path = tmp_path / "texts.h5ad"
     a = ad.AnnData(sparse.csr_matrix(np.eye(4, 3, dtype="f4")), obs=pd.DataFrame({"n": np.arange(4)}))
     a.write_h5ad(path)

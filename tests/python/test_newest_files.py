@@ -1,4 +1,5 @@
-"""Files of anndata 0.13 under pandas 3 go through this package and come back, in whatever environment the tests run.
+"""Checks that files of anndata 0.13 under pandas 3 go through this package and back, in whatever
+environment the tests run.
 
 `tests/golden/make_newest.py` made them.
 """
@@ -22,7 +23,8 @@ PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
 
 
 def tables(path):
-    """How everything but the sparse matrices is encoded, whose indices anndata widens when it reads them."""
+    """Returns the encodings of everything except the sparse matrices, whose indices anndata widens
+    when it reads them."""
     matrices = ("X", "layers", "raw/X", "obsp", "obsm/sparse")
     found = {name: how for name, how in encodings(path).items() if not name.startswith(matrices)}
     if not PANDAS_3:  # anndata 0.12 has no `na-value`; it is kept here all the same
@@ -48,7 +50,7 @@ def written(a, path):
 def test_there_and_back_unchanged(name, tmp_path):
     first = written(oom.read(GOLDEN / name), tmp_path / "first.h5ad")
     compare(GOLDEN / name, first)
-    # By anndata of this environment, and here again.
+    # Written by anndata of this environment, then by this package again.
     second = written(ad.read_h5ad(first), tmp_path / "second.h5ad")
     third = written(oom.read(second), tmp_path / "third.h5ad")
     compare(second, third)

@@ -1,4 +1,5 @@
-"""Parameters and metadata of scanpy 1.11 and 1.12, and its functions on a matrix of ours."""
+"""Tests parameters and metadata of scanpy 1.11 and 1.12, and scanpy's functions on one of our
+matrices."""
 
 import gc
 import warnings
@@ -46,7 +47,7 @@ def test_neighbors_of_every_metric_are_scikit_learns(metric):
     found = a.obsp["distances"]
     assert (np.diff(found.indptr) == k - 1).all()
     rows = np.repeat(np.arange(len(x)), k - 1)
-    # Ties may name others, at the same distance.
+    # Ties may give other neighbours at the same distance.
     np.testing.assert_allclose(found.data, truth[rows, found.indices], rtol=2e-6, atol=2e-6)
     np.testing.assert_allclose(np.sort(found.data.reshape(-1, k - 1), axis=1), expected, rtol=2e-6, atol=2e-6)
 
@@ -206,17 +207,17 @@ def test_functions_of_scanpy_own_what_they_read_and_let_go_of_it(on_disk, monkey
         READERS[name](a)
     told = [w for w in told if "works in memory" in str(w.message)]
     assert len(told) == len(held) >= 1
-    # The warning points at the user's line and names the function they called.
+    # The warning has the user's line and the name of the function that they called.
     assert {w.filename for w in told} == {__file__}
     assert all(str(w.message).startswith(f"scanpy's {name.split()[0]}") for w in told)
     monkeypatch.undo()
     del told
-    # scanpy's frames may hold it in a cycle.
+    # scanpy's frames may hold the array in a cycle.
     gc.collect()
     x = o.__dict__["_X"]
     if isinstance(x, oom.BackedArray):
         assert x.shared() is None
-    # The matrix that it wrote back as X is the object's own.
+    # The matrix that it wrote back as X belongs to the object.
     assert all(v() is None for v in held)
     for column in a.obs.select_dtypes("number"):
         np.testing.assert_allclose(o.obs[column].astype("f8"), a.obs[column].astype("f8"), rtol=1e-5)
@@ -231,7 +232,7 @@ def test_a_block_owns_the_values_and_lets_go_of_them(on_disk):
         (o.raw.X, {"use_raw": True}),
         (o.layers["counts"], {"layer": "counts"}),
     ):
-        # Whichever it computes on, scanpy 1.11 looks at X too.
+        # scanpy 1.11 also looks at X, whichever matrix it computes on.
         with o.X.in_memory(), matrix.in_memory(), warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             held = weakref.ref(matrix.shared())

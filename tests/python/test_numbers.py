@@ -1,4 +1,5 @@
-"""Numbers that are easily wrong: local regression with equal means, sums of integers, columns that do not vary."""
+"""Tests numbers that are easily wrong: local regression with equal means, sums of integers, columns
+that do not vary."""
 
 import warnings
 from importlib.metadata import version
@@ -45,7 +46,8 @@ def test_seurat_v3_with_equal_means(on_disk, layout, batch_key, flavor):
             pp.highly_variable_genes(a, flavor=flavor, n_top_genes=40, batch_key=batch_key)
         wanted = memory.var["variances_norm"].to_numpy()
         if batch_key and version("scanpy") >= "1.12":
-            # With batches scanpy 1.12.4 differs by up to 0.8 % from the mean of its own scores for each alone.
+            # With batches, scanpy 1.12.4 differs by up to 0.8 % from the mean of its own scores for
+            # each batch alone.
             alone = [
                 ad.AnnData(sparse.csr_matrix(counts[(obs[batch_key] == b).to_numpy()])) for b in obs[batch_key].unique()
             ]
@@ -55,7 +57,7 @@ def test_seurat_v3_with_equal_means(on_disk, layout, batch_key, flavor):
             np.testing.assert_allclose(disk.var["variances_norm"], wanted, rtol=1e-9, atol=1e-12)
             continue
         np.testing.assert_allclose(disk.var["variances_norm"], wanted, rtol=1e-9, atol=1e-12)
-        # Genes with the same counts tie, and numpy orders ties as it likes.
+        # Genes with the same counts tie, and numpy orders ties arbitrarily.
         assert sorted(wanted[disk.var["highly_variable"]]) == pytest.approx(
             sorted(wanted[memory.var["highly_variable"]]), rel=1e-9
         )
@@ -73,7 +75,7 @@ def test_sums_of_integers(on_disk, layout, dtype):
         info = np.iinfo(dtype)
         x = np.array([[info.max, info.min], [info.max - 1, 1]], dtype)
     if dtype in ("i8", "u8"):
-        # Integers that a double does not hold; past the end numpy wraps around.
+        # Integers that a double cannot hold; numpy's sums wrap around at the end of the type.
         x = np.array([[2**53 + 1, 2**62 + 3], [2**62, 5]], dtype)
     disk = on_disk(LAYOUTS[layout](x)).X
     for axis in (0, 1, None):
@@ -110,7 +112,7 @@ def test_reductions_are_numpys(on_disk, layout, axis):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i4", "u4", "i8", "u8"])
 def test_totals_of_integers_are_scanpys(on_disk, layout, dtype):
-    """Dtypes, and values past 2^53, of quality control and of filters."""
+    """Checks dtypes and values beyond 2^53 in quality control and in filters."""
     most = np.iinfo(dtype).max // 4
     x = np.array([[most, 1, 3], [most - 1, 0, 5]], dtype)
     memory, disk = ad.AnnData(LAYOUTS[layout](x)), on_disk(LAYOUTS[layout](x))

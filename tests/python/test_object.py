@@ -1,4 +1,4 @@
-"""Reading, indexing, writing, pickling: `AnnDataOOM` against anndata."""
+"""Compares reading, indexing, writing and pickling of `AnnDataOOM` with anndata."""
 
 import copy
 import gc
@@ -64,7 +64,7 @@ def test_indices(tmp_path, selector):
     memory.write_h5ad(tmp_path / "a.h5ad")
     memory = ad.read_h5ad(tmp_path / "a.h5ad")
     disk = oom.read(tmp_path / "a.h5ad")
-    # anndata refuses masks of objects.
+    # anndata refuses masks of dtype object.
     as_bool = isinstance(selector, np.ndarray) and selector.dtype == object
     expected = memory[selector.astype(bool) if as_bool else selector]
     found = disk[selector]
@@ -295,7 +295,8 @@ def test_made_from_anndata(tmp_path):
 
 
 def test_lazy_tables_of_anndata_come_to_memory():
-    """Tables of `anndata.experimental.read_lazy`, for which xarray is needed, in the place of frames."""
+    """Checks that tables of `anndata.experimental.read_lazy`, which needs xarray, can stand in
+    place of frames."""
 
     class Dataset2D:
         def __init__(self, frame):
@@ -313,7 +314,7 @@ def test_lazy_tables_of_anndata_come_to_memory():
 
 
 def test_tools_made_for_anndata(tmp_path):
-    """scanpy functions that look at single genes take the object as it is."""
+    """Checks that scanpy functions that look at single genes take the object as it is."""
     matplotlib.use("Agg")
     memory = rich()
     memory.obs["group"] = memory.obs["group"].cat.remove_unused_categories()  # which sc.pl.dotplot cannot have

@@ -1,4 +1,5 @@
-"""Packed rows: results are the same bits with them and without, and the setting `scratch` bounds them."""
+"""Checks that results have the same bits with packed rows and without, and that the setting
+`scratch` bounds them."""
 
 import anndata as ad
 import numpy as np
@@ -10,7 +11,7 @@ import anndataoom as oom
 
 
 def pipeline(path):
-    """What verbs give that read the matrix, one after the other."""
+    """Returns the results of verbs that read the matrix, one after the other."""
     adata = oom.read(path)
     sums = [np.asarray(adata.X.sum(axis=axis)) for axis in (0, 1)]
     metrics = oom.pp.calculate_qc_metrics(adata, percent_top=[20], inplace=False)
@@ -68,7 +69,7 @@ def test_explain_says_what_is_packed(path, capsys, monkeypatch):
     assert "packed   the first pass leaves its rows in a scratch file of at most" in plan(adata)
     adata.X.sum(axis=0)
     assert "packed   all rows, " in plan(adata)
-    # The file opened again is packed already.
+    # The file, opened again, is packed already.
     assert "packed   all rows, " in plan(oom.read(path))
     monkeypatch.setattr(oom.settings, "scratch", 0)
     assert "packed" not in plan(adata)

@@ -1,4 +1,4 @@
-"""explain, index_columns and several names for obs_vector."""
+"""Tests explain, index_columns, and obs_vector with several names."""
 
 import anndata as ad
 import numpy as np

@@ -1,4 +1,5 @@
-"""Any selector of any chain on any storage: `A[selector]`, its chunks, its columns and numpy agree."""
+"""Checks for any selector of any chain on any storage that `A[selector]`, its chunks, its columns
+and numpy agree."""
 
 import anndata as ad
 import hypothesis
@@ -38,7 +39,7 @@ def values_of(kind, counts, covariates):
 
 
 def record(kind, adata):
-    """The same, recorded on annotated data by the package."""
+    """Records the same operation on annotated data with the package."""
     if kind == "pearson":
         oom.pp.normalize_pearson_residuals(adata, clip=2)
     elif kind != "raw":
@@ -53,7 +54,7 @@ def record(kind, adata):
 
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory):
-    """By storage and kind: annotated data on disk, and its values."""
+    """Returns annotated data on disk and its values, by storage and kind."""
     rng = np.random.default_rng(11)
     counts = rng.poisson(rng.gamma(0.7, 1.5, M), (N, M)).astype("float64")
     counts[:, 0] += 1
@@ -72,7 +73,7 @@ def objects(tmp_path_factory):
 
 
 def selectors(names):
-    """Every form of index of an axis with these names."""
+    """Generates every form of index of an axis with these names."""
     n = len(names)
     bound = st.none() | st.integers(-n - 3, n + 3)
     step = st.none() | st.integers(-4, 4).filter(bool)
@@ -96,7 +97,7 @@ def selectors(names):
 
 
 def resolve(selector, names):
-    """Positions, by numpy."""
+    """Returns the positions of a selector by numpy."""
     positions = np.arange(len(names))
     if isinstance(selector, str):
         return positions[[names.index(selector)]]
@@ -118,14 +119,14 @@ def close(found, expected, what):
 def test_any_selection(objects, fmt, kind, data):
     adata, values = objects[fmt, kind]
     obs, var = [f"c{i}" for i in range(N)], [f"g{j}" for j in range(M)]
-    # A subset of a subset of a subset, each of one axis or both.
+    # A subset of a subset of a subset, each along one axis or both.
     for _ in range(data.draw(st.integers(1, 3), label="how often")):
         rows, columns = data.draw(selectors(obs), label="rows"), data.draw(selectors(var), label="columns")
         if data.draw(st.booleans(), label="rows only"):
             columns = slice(None)
         r, c = resolve(rows, obs), resolve(columns, var)
         if len(set(r)) < len(r) or len(set(c)) < len(c):
-            # Repeats have no names of their own: what follows selects by position.
+            # Repeated names would be ambiguous, so the following selections are by position.
             adata = adata[r][:, c]
             adata.obs_names = [f"{i}" for i in range(len(r))]
             adata.var_names = [f"{i}" for i in range(len(c))]

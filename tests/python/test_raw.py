@@ -1,4 +1,4 @@
-"""`raw`: its names, its selections and what verbs take from it, against anndata."""
+"""Compares `raw` with anndata's: its names, its selections, and the verbs that use it."""
 
 import gc
 import weakref
@@ -69,7 +69,7 @@ def test_raw_of_another_object(pair):
 @pytest.mark.parametrize("inplace", [False, True])
 def test_qc_of_raw(fmt, on_disk, order, inplace):
     memory = rich(fmt=fmt)
-    # Of some genes, without those the mask is about: raw knows them.
+    # Selections of genes, one of them without the mask's genes: raw still has them.
     genes = {"same": slice(None), "reversed": slice(None, None, -1), "some": ["g7", "g3"]}[order]
     disk = on_disk(memory)[:, genes]
     raw = dense(memory.raw.X)
@@ -103,7 +103,7 @@ def test_concat_and_the_varm_of_raw(axis, join):
         x.raw = x.copy()
         x.raw.varm["PCs"] = np.arange(50.0).reshape(25, 2)
     b.raw.varm["more"] = np.ones((25, 1))
-    # Frames of obsm are joined by the cells' names, which differ here.
+    # Frames of obsm are joined by the names of cells, which differ here.
     for x in (a, b):
         del x.obsm["frame"]
     expected = ad.concat([a, b], axis=axis, join=join)

@@ -1,4 +1,4 @@
-"""Folders with count matrices as text, against scanpy, scipy and what was written."""
+"""Compares folders of count matrices as text with scanpy, with scipy and with the values written."""
 
 import gzip
 import io
@@ -20,7 +20,7 @@ CELLS, GENES = 40, 25
 
 
 def counts(n=CELLS, m=GENES, seed=0):
-    """Cells x genes, with cells and genes that have nothing."""
+    """Makes counts, cells x genes, some of which are empty."""
     random = np.random.default_rng(seed)
     x = sparse.random(n, m, 0.2, "csr", random_state=random, data_rvs=lambda k: random.integers(1, 90, k)).astype("i8")
     x = x.toarray()
@@ -37,12 +37,12 @@ def ids(m=GENES):
 
 
 def symbols(m=GENES):
-    # Three of a name, one of which looks like what it becomes.
+    # Three equal names, and one that looks like a name made unique.
     return ["Dup", "Dup", "Dup-1", "Dup", *(f"Gene{i}" for i in range(4, m))]
 
 
 def market(x, field="integer", order="columns", end="\n", comment="%comment\n"):
-    """Genes x cells or whatever `x` is, as text."""
+    """Returns the matrix `x` (genes x cells, as a rule) as Matrix Market text."""
     x = x.tocsc().tocoo() if order == "columns" else x.tocsr().tocoo()
     at = np.arange(x.nnz)
     if order == "shuffled":
@@ -68,7 +68,7 @@ def lines(*columns):
 
 
 def tenx(folder, x, version=3, prefix="", types=None, zipped=None, **options):
-    """A folder as Cell Ranger writes it."""
+    """Makes a folder as Cell Ranger writes it."""
     folder.mkdir(exist_ok=True)
     gz = ".gz" if (version == 3 if zipped is None else zipped) else ""
     put(folder / f"{prefix}matrix.mtx{gz}", market(x.T, **options))
@@ -85,7 +85,7 @@ def same(found, expected):
     assert sparse.issparse(x) and x.format == "csr" and x.dtype == np.float32 == expected.X.dtype
     assert (x != expected.X).nnz == 0
     for axis in ("obs", "var"):
-        # Without columns, frames differ in the type of the names that are not there.
+        # Frames without columns differ in the type of their missing column names.
         kinds = len(getattr(expected, axis).columns) > 0
         pd.testing.assert_frame_equal(
             getattr(found, axis), getattr(expected, axis), check_index_type=False, check_column_type=kinds
@@ -105,7 +105,7 @@ def test_as_scanpy(tmp_path, version, options, prefix, order):
         warnings.simplefilter("ignore")
         expected = sc.read_10x_mtx(folder, prefix=prefix, **options)
     same(oom.read_10x_mtx(folder, prefix=prefix, **options), expected)
-    # The only one there is.
+    # It is the only one in the folder.
     same(oom.read_10x_mtx(folder, **options), expected)
 
 
@@ -167,7 +167,7 @@ def test_repeats_are_added(tmp_path, sorted_):
 
 
 def layouts(tmp_path, x):
-    """Folders of other programs, and what their var and obs hold."""
+    """Yields folders of other programs, with the var and obs that they hold."""
     names = {"obs": pd.DataFrame(index=barcodes(), columns=[]), "var": pd.DataFrame(index=ids(), columns=[])}
     star = tenx(tmp_path / "star", x, zipped=False)
     yield star, pd.DataFrame({"gene_ids": ids(), "feature_types": "Gene Expression"}, symbols()), names["obs"]
@@ -271,7 +271,7 @@ def left(folder):
 
 
 def wrong(tmp_path, change, error, match):
-    """A folder damaged by `change` is an error, and nothing is left."""
+    """Checks that a folder damaged by `change` gives an error, and that no file is left."""
     folder = tenx(tmp_path / "f", counts(), zipped=False)
     change(folder)
     there = left(folder)
@@ -389,7 +389,7 @@ def test_a_folder_is_explained(tmp_path):
 
 
 def test_bombs_take_no_memory(tmp_path):
-    """Gzip data of a few kilobytes that become hundreds of megabytes."""
+    """Checks gzip data of a few kilobytes that expand to hundreds of megabytes."""
     import resource
 
     folder = tenx(tmp_path / "f", counts())

@@ -1,4 +1,5 @@
-"""Files of other kinds, against what their own packages read, and what they read of ours."""
+"""Compares files of other formats with what their own packages read, and checks what these read of
+ours."""
 
 import json
 import os
@@ -66,7 +67,7 @@ def test_a_modality_is_saved_in_its_place(tmp_path):
 
 
 def test_indices_of_modalities_are_not_mixed(tmp_path):
-    """Both are the element X of one file."""
+    """Checks two modalities, both of which are the element X of one file."""
     x = counts()
     parts = {"a": x, "b": x * 3}
     oom.write_h5mu({name: ad.AnnData(v.astype("f4")) for name, v in parts.items()}, tmp_path / "x.h5mu")
@@ -154,7 +155,7 @@ def test_repeated_cells_cannot_be_modalities(tmp_path):
 
 
 def seurat(path, scaled=None, dims=True):
-    """A file laid out as SeuratDisk's specification has it, and what it holds."""
+    """Makes a file laid out by SeuratDisk's specification, and returns its content."""
     x = counts().astype("f8")
     n, m = x.shape
     rng = np.random.default_rng(3)

@@ -1,4 +1,4 @@
-"""The code that README shows runs, and the files it names are there."""
+"""Checks that the code in README runs, and that the files it names exist."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Compressing anew: every compression of what nobody touched, read by h5py with the plugins that it has."""
+"""Checks that unchanged elements are compressed anew in every way, which h5py reads with its plugins."""
 
 import anndata as ad
 import h5py
@@ -45,7 +45,7 @@ def test_h5py_reads_what_was_compressed_anew(memory, tmp_path, compression, opts
     with h5py.File(to) as file:
         for name in ("X/data", "X/indices", "layers/columns/data", "layers/dense"):
             assert file[name]._filters == filters, name
-    # What is not asked for is copied, and what is written anew has the compression.
+    # Without recompression unchanged elements are copied; new elements have the requested compression.
     adata.layers["new"] = adata.X
     adata.write_h5ad(tmp_path / "c.h5ad", compression, opts)
     with h5py.File(tmp_path / "c.h5ad") as file:

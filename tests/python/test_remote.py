@@ -1,4 +1,5 @@
-"""Files far away: the values of the file, by the parts that are needed, whatever breaks."""
+"""Tests remote files: values equal those of the file, only the needed parts are read, and faults
+are handled."""
 
 import multiprocessing
 import os
@@ -40,7 +41,7 @@ def counts():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """One matrix in all layouts and formats, in chunks of a few kilobytes."""
+    """Makes one matrix in all layouts and formats, in chunks of a few kilobytes."""
     folder = tmp_path_factory.mktemp("remote")
     adata = counts()
     small = {"compression": "gzip", "chunks": 4096}
@@ -92,7 +93,7 @@ def test_values_are_those_of_the_file(name, folder, server):
     assert far.shape == (N, M)
     assert_equal(far.to_adata(), near.to_adata())
     np.testing.assert_array_equal(values(far), counts().X.toarray())
-    # Sums add up in the order of the file, wherever it is.
+    # Sums add up in the order of the file, wherever the file is.
     assert np.array_equal(far.X.sum(axis=0), near.X.sum(axis=0))
     rows, genes = [5, 2999, 17, 5], ["g3", "g399", "g7"]
     np.testing.assert_array_equal(values(far[rows, genes]), values(near[rows, genes]))
@@ -113,9 +114,9 @@ def test_only_what_is_needed_is_fetched(folder, server):
     assert opened["requests"] <= 12 and opened["bytes"] < size / 2
     server.reset()
     far[100:110].to_adata()
-    # Two chunks of 4,096 values each of two arrays, and a node of each tree.
+    # The limit allows two chunks of 4,096 values for each of two arrays, and a node of each tree.
     assert server.counts["requests"] <= 24 and server.counts["bytes"] < size / 8
-    # The first chunks may have come with the start of the file: a gene of the middle has to be asked for.
+    # The first chunks may have come with the start of the file, so a gene in the middle is used.
     far, whole = oom.read(f"{server.url}/csc.h5ad"), (folder / "csc.h5ad").stat().st_size
     server.reset()
     x = np.asarray(far[:, "g200"].X.sum())
@@ -142,7 +143,7 @@ def test_what_passes_changes_nothing(name, status, folder, server):
         far = oom.read(f"{server.url}/{name}", storage_options=QUICK)
         found = values(far)
     except OSError as error:
-        # Another part than was asked for is an error, never a value.
+        # A part that was not requested is an error, never a value.
         assert status == "wrong" and "asked for" in str(error)
         return
     np.testing.assert_array_equal(found, counts().X.toarray())
@@ -267,12 +268,12 @@ def test_no_secret_is_shown_or_kept(server, capsys):
         assert all(secret not in text for text in shown)
         assert secret.encode() not in saved
     assert "download=1" in str(far.filename)
-    # In the same process the secrets are known; in another they have to be given again.
+    # The same process knows the secrets; in another process they must be given again.
     assert pickle.loads(saved).X.sum() == counts().X.sum()
     code = "import pickle, sys; pickle.loads(sys.stdin.buffer.read()).X.sum()"
     other = subprocess.run([sys.executable, "-c", code], input=saved, capture_output=True, timeout=60)
     assert other.returncode and b"signature" in other.stderr and b"read()" in other.stderr
-    # With options, which the text of the file shows as far as they are no secrets.
+    # The text of the file shows options that are not secret.
     options = {"username": "me", "password": "pa55word", "timeout": 20}
     far = oom.read(f"{server.url}/csr.h5ad", storage_options=options)
     assert str(far.filename).endswith("#timeout=20") and b"pa55word" not in pickle.dumps(far)
@@ -309,7 +310,7 @@ def test_a_url_is_a_location_like_a_path(name, folder, server, tmp_path):
     assert_equal(oom.read(tmp_path / "here.h5ad").to_adata(), far.to_adata())
     oom.convert(url, tmp_path / "here.zarr")
     np.testing.assert_array_equal(values(oom.read(tmp_path / "here.zarr")), values(far))
-    # Nobody lists the chunks of a store far away: they are not copied as they are, but by their values.
+    # The chunks of a remote store cannot be listed, so they are copied by value.
     far.write_zarr(tmp_path / "written.zarr")
     assert_equal(oom.read(tmp_path / "written.zarr").to_adata(), far.to_adata())
     oom.pp.log1p(far)
@@ -343,7 +344,7 @@ def test_parts_are_kept_in_a_folder(folder, server, tmp_path):
         server.reset()
         far = oom.read(f"{server.url}/csr.h5ad")
         assert far.X.sum() == expected
-        # Its state is asked for, with the start of the file; the rest is here.
+        # The state is requested together with the start of the file; the rest is in the cache.
         assert server.counts["requests"] <= 2 and far._file.traffic()[3] > 0
         parts = [path for path in cache.rglob("*") if path.is_file()]
         assert parts
@@ -400,7 +401,7 @@ def bucket(folder):
         place = folder / name
         for path in [place] if place.is_file() else [p for p in place.rglob("*") if p.is_file()]:
             client.upload_file(str(path), "cells", f"a folder/{path.relative_to(folder)}")
-    # Without consolidated metadata, which a bucket lists.
+    # A bucket can list the metadata, so they need not be consolidated.
     for path in (folder / "v2.zarr").rglob("*"):
         if path.is_file() and path.name != ".zmetadata":
             client.upload_file(str(path), "cells", f"loose.zarr/{path.relative_to(folder / 'v2.zarr')}")

@@ -1,4 +1,4 @@
-"""Chunks and tables that come back, against anndata's and scanpy's."""
+"""Compares returned chunks and tables with those of anndata and scanpy."""
 
 import anndata as ad
 import numpy as np

@@ -1,4 +1,4 @@
-"""Mode "r+": what `save` puts into the file, read back by anndata."""
+"""Tests mode "r+": anndata reads what `save` puts into the file."""
 
 import os
 import subprocess
@@ -60,7 +60,7 @@ def test_what_was_taken_before_stays(path):
         np.testing.assert_array_equal(dense(adata.layers["changing"][:]), float(round))
     np.testing.assert_array_equal(before.obsm["X_pca"], pca[:20])
     assert before.layers.keys() == {"counts"}
-    # Through an object on an older state nothing is saved over the newer one.
+    # An object on an older state must not be saved over the newer one.
     before = oom.read(path, backed="r+")
     stale = before.copy()
     before.uns["a"] = 1
@@ -116,7 +116,7 @@ def test_what_is_refused(path, tmp_path):
 
 
 def test_other_processes(path):
-    """A reader elsewhere: it reads, a save waits for it to be gone."""
+    """Checks that a save is refused while another process reads the file, and works afterwards."""
     adata = oom.read(path, backed="r+")
     adata.uns["a"] = 1
     code = "import sys, h5py; f = h5py.File(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
@@ -133,7 +133,7 @@ def test_other_processes(path):
 
 
 def test_writing_onto_itself(path):
-    """The whole file anew, over the one that is open."""
+    """Checks writing the whole file anew, over the one that is open."""
     adata = oom.read(path)
     expected = adata.to_adata()
     adata.write()
@@ -142,7 +142,7 @@ def test_writing_onto_itself(path):
 
 
 def test_a_killed_save(tmp_path):
-    """Killed at random moments, the file holds one state or the next, whole."""
+    """Checks that a save killed at random moments leaves the file in one state or the next, whole."""
     path = tmp_path / "x.h5ad"
     rich(200).write_h5ad(path)
     code = """

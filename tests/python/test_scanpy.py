@@ -1,6 +1,8 @@
-"""scanpy's own functions on an `AnnDataOOM`: the results are those in memory, and none hangs.
+"""Checks that scanpy's own functions on an `AnnDataOOM` give the results in memory, and that none
+hangs.
 
-What looks at single genes reads those; what computes gets the matrix in memory once, with a warning of its size.
+A function that looks at single genes reads these genes. A function that computes gets the matrix in
+memory once, with a warning of its size.
 """
 
 import signal
@@ -22,7 +24,7 @@ SECONDS = 120
 
 @pytest.fixture(autouse=True)
 def ends():
-    """No call takes longer than `SECONDS`."""
+    """Checks that no call takes longer than `SECONDS`."""
 
     def late(*_):
         raise TimeoutError(f"no end after {SECONDS} s")
@@ -74,7 +76,8 @@ def test_what_computes(both, name):
         warnings.simplefilter("always")
         COMPUTE[name](disk, genes)
     ours = [w for w in seen if "works in memory" in str(w.message)]
-    # Once for each time it is read: some ask several times (`with disk.X.in_memory():` reads it once).
+    # There is one warning for each time that X is read. Some functions ask several times; `with
+    # disk.X.in_memory():` reads X once.
     assert ours and all("700 x 2,000 values are read (" in str(w.message) for w in ours)
     assert {w.filename for w in ours} == {__file__}
     assert oom.is_oom(disk) and disk.shape == memory.shape
@@ -105,7 +108,7 @@ LOOK = {
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize("name", LOOK)
 def test_what_looks_at_genes(both, name, raw):
-    """Nothing is read into memory for it: as many values as genes are asked for."""
+    """Checks that functions that look at single genes agree and do not read X into memory."""
     memory, disk = both
     genes = list(memory.var_names[GENES])
     if raw:
@@ -119,6 +122,6 @@ def test_what_looks_at_genes(both, name, raw):
 
 
 def test_others_get_the_lazy_matrix(both):
-    """Only scanpy is told apart: what asks for X elsewhere gets what is on disk."""
+    """Checks that code outside scanpy gets the array on disk as X."""
     assert isinstance(both[1].X, oom.BackedArray)
     assert isinstance(sc.get.obs_df(both[1]), pd.DataFrame)

@@ -1,4 +1,4 @@
-"""Scores of gene sets against scanpy's, with the control genes it samples."""
+"""Compares scores of gene sets with scanpy's, with the control genes that scanpy samples."""
 
 import warnings
 
@@ -16,7 +16,7 @@ import anndataoom as oom
 def test_scores_are_scanpys(on_disk, fmt):
     adata = logarithms(EXAMPLE, fmt)
     if fmt != "csr":
-        # Of float32, scanpy sums these layouts as float32.
+        # scanpy adds up float32 in float32 for these layouts.
         adata.X = adata.X.astype(np.float64)
     adata.layers["double"] = adata.X * 2
     opened = on_disk(adata)
@@ -81,7 +81,7 @@ def test_raw_and_genes_that_are_missing(on_disk):
 
 
 def test_rank_scores_are_areas_of_recovery(on_disk):
-    """Against the definition, genes of equal value in all orders on average."""
+    """Compares scores with their definition, as the mean over all orders of genes of equal value."""
     adata = logarithms(EXAMPLE)[:60, :400].copy()
     genes, rng = list(adata.var_names), np.random.default_rng(0)
     sets = {f"set{k}": list(rng.choice(genes, 4 + 7 * k, replace=False)) for k in range(4)}

@@ -1,4 +1,4 @@
-"""Doublets against scanpy's, with the pairs it draws."""
+"""Compares doublets with scanpy's, with the pairs that scanpy draws."""
 
 import warnings
 
@@ -37,7 +37,7 @@ def raw(fmt="csr"):
 def test_scores_are_scanpys(on_disk, fmt, args):
     adata = raw(fmt)
     opened = on_disk(adata)
-    # Without a threshold scanpy needs scikit-image, whose rule has its own test.
+    # Without a threshold scanpy needs scikit-image; its rule has a separate test.
     args = {"n_prin_comps": 15, "threshold": 0.2, **args}
     sc.pp.scrublet(adata, **args)
     oom.pp.scrublet(opened, **args)

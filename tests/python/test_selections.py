@@ -1,4 +1,5 @@
-"""Samples, sketches and downsampled counts: exact totals, distributions, and what a selection may not change."""
+"""Tests samples, sketches and downsampled counts: exact totals, distributions, and independence of
+selections."""
 
 import anndata as ad
 import numpy as np
@@ -26,7 +27,7 @@ def test_downsampled_cells_have_exactly_the_counts_asked_for(on_disk, fmt):
     assert (found <= counts).all() and (found == np.floor(found)).all() and (found >= 0).all()
     np.testing.assert_array_equal(found.sum(axis=1), np.minimum(total, target))
     np.testing.assert_array_equal(found[total <= target], counts[total <= target])
-    # Whatever is selected before values are read.
+    # The counts do not depend on a selection made before values are read.
     rows, columns = np.array([9, 3, 3, 77]), np.array([400, 2, 31])
     np.testing.assert_array_equal(values(opened[rows][:, columns].X), found[np.ix_(rows, columns)])
     each = np.random.default_rng(0).integers(0, 2000, adata.n_obs)
@@ -43,14 +44,14 @@ def test_all_cells_together(on_disk):
         found = values(opened.X)
         assert found.sum() == min(total, adata.X.sum()) and (found <= values(adata.X)).all()
         if total == 12_345:
-            # A cell has as many as its share, but for chance.
+            # A cell keeps a number of counts near its share.
             share = np.asarray(adata.X.sum(axis=1)).ravel() / adata.X.sum()
             expected = total * share
             assert ((found.sum(axis=1) - expected) ** 2 / expected).sum() < stats.chi2(adata.n_obs - 1).ppf(0.9999)
 
 
 def test_counts_are_hypergeometric(on_disk):
-    """Every cell is an experiment: of 12 + 30 + 58 counts 40 stay."""
+    """Checks the distribution, with every cell as an experiment: of 12 + 30 + 58 counts 40 stay."""
     n = 4000
     opened = on_disk(ad.AnnData(np.tile(np.array([12, 30, 58], dtype=np.float32), (n, 1))))
     oom.pp.downsample_counts(opened, 40)
@@ -63,7 +64,7 @@ def test_counts_are_hypergeometric(on_disk):
         left = ((seen - expected)[often] ** 2 / expected[often]).sum()
         assert left < stats.chi2(often.sum() - 1).ppf(0.9999), column
     assert np.corrcoef(found[:, 0], found[:, 1])[0, 1] < 0
-    # Another seed, other counts.
+    # Another seed gives other counts.
     again = on_disk(ad.AnnData(np.tile(np.array([12, 30, 58], dtype=np.float32), (n, 1))))
     oom.pp.downsample_counts(again, 40, random_state=1)
     assert abs(np.corrcoef(values(again.X)[:, 0], found[:, 0])[0, 1]) < 0.06
@@ -124,7 +125,7 @@ def test_sketches_keep_rare_states(on_disk):
     for method in ("geometric", "leverage"):
         found = oom.pp.sketch(opened, 200, method=method, copy=True)
         assert found.n_obs == 200 and found.obs_names.is_unique
-        # A plain sample has one of them.
+        # A plain sample would have one of them.
         assert np.isin(found.obs_names, opened.obs_names[:rare]).sum() >= 4, method
     u = np.linalg.svd(points.astype(float), full_matrices=False)[0]
     np.testing.assert_allclose(found.obs["leverage_score"], (u**2).sum(axis=1)[found.obs_names.astype(int)], rtol=1e-5)

@@ -1,4 +1,5 @@
-"""Every verb has scanpy's parameters, in its order and with its defaults, but for what a table of the docs says."""
+"""Checks that every verb has scanpy's parameters, in its order and with its defaults, except where
+a table of the docs says otherwise."""
 
 import inspect
 from importlib.metadata import version
@@ -11,12 +12,13 @@ from conftest import ROOT, rich
 
 import anndataoom as oom
 
-# Parameters whose value is in a table of the docs: the first of two is scanpy 1.11's.
+# The docs give the values of some parameters in a table; of two values, the first is that of scanpy
+# 1.11.
 COLUMN = 0 if tuple(map(int, version("scanpy").split(".")[:2])) < (1, 12) else 1
 
 
 def scanpys(part, name):
-    """The function of scanpy, or None where there is none."""
+    """Returns the function of scanpy, or None if there is none."""
     stable, experimental = getattr(sc, part), getattr(sc.experimental, part, None)
     return getattr(stable, name, None) or getattr(experimental, name, None)
 
@@ -25,7 +27,7 @@ VERBS = [(part, name) for part in ("pp", "tl") for name in getattr(oom, part).__
 
 
 def shown(parameter):
-    """A default as the table writes it."""
+    """Returns a default as the table writes it."""
     value = parameter.default
     if value is parameter.empty:
         return "-"
@@ -33,7 +35,7 @@ def shown(parameter):
         return "{}"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:g}"
-    # Both mean: a default that depends on the data.
+    # Both of them stand for a default that depends on the data.
     return "automatic" if " object at 0x" in repr(value) or type(value).__name__ == "Empty" else repr(value)
 
 
@@ -46,7 +48,7 @@ def parameters(function):
 
 
 def table():
-    """(verb, parameter): what is here and what this scanpy has."""
+    """Returns our default and that of the installed scanpy, by (verb, parameter)."""
     rows = {}
     for line in (ROOT / "inst" / "design" / "differences.md").read_text().splitlines():
         cells = [c.strip().replace(r"\|", "|") for c in line.strip().strip("|").split(" | ")]
@@ -115,7 +117,7 @@ def ready(tmp_path_factory):
 def test_a_word_that_is_none_of_the_values_is_an_error_that_names_them(ready, part, name, parameter, known):
     more = {"dendrogram": {"groupby": "group"}, "paga": {"groups": "group"}}.get(name, {})
     adata = ready.copy()
-    # "" was a default in disguise, and "given" is a word of the core.
+    # "" used to stand for a default, and "given" is a word of the core.
     for word in ("nonsense", "", "given"):
         with pytest.raises((ValueError, NotImplementedError)) as error:
             getattr(getattr(oom, part), name)(adata, **{parameter: word}, **more)
@@ -144,7 +146,7 @@ def test_words_of_reading_and_writing(ready, tmp_path):
 
 
 def test_defaults_that_return(ready):
-    """Verbs whose result depends on a default give scanpy's result."""
+    """Checks that verbs whose kind of result depends on a default return what scanpy returns."""
     adata = ready.copy()
     obs, var = oom.pp.calculate_qc_metrics(adata, percent_top=None)
     assert len(obs) == adata.n_obs and len(var) == adata.n_vars and "total_counts" not in adata.obs

@@ -1,4 +1,4 @@
-"""Tables of text against what scanpy reads of them."""
+"""Compares tables of text with what scanpy reads of them."""
 
 import csv
 import gzip

@@ -1,4 +1,4 @@
-"""Texts of h5ad files against h5py's: however their heaps lie in the file."""
+"""Compares texts of h5ad files with h5py's, for all arrangements of their heaps in the file."""
 
 import h5py
 import numpy as np
@@ -17,7 +17,8 @@ def words(seed, n=N):
 
 
 def column(path, make):
-    """An h5ad file with a column of texts that `make` writes, and what h5py reads of it."""
+    """Makes an h5ad file with a column of texts that `make` writes. Returns the texts that h5py
+    reads."""
     with h5py.File(EXAMPLE) as example, h5py.File(path, "w") as f:
         for name, value in example.attrs.items():
             f.attrs[name] = value

@@ -1,4 +1,4 @@
-"""Values `uns` takes, and errors for those it does not."""
+"""Tests values that `uns` takes, and errors for those that it does not take."""
 
 import anndata as ad
 import numpy as np

@@ -1,4 +1,4 @@
-"""Signatures, defaults and results of pp and tl against the core's table of verbs, and its errors."""
+"""Compares signatures, defaults, results and errors of pp and tl with the core's table of verbs."""
 
 import fnmatch
 import inspect
@@ -67,7 +67,7 @@ CALLS = {
 
 @pytest.mark.parametrize("name", TABLE)
 def test_results(name):
-    """A verb adds what the table says and nothing else."""
+    """Checks that a verb adds the elements that the table lists, and no others."""
     adata = pipeline()
     adata.obs["score"] = np.arange(adata.n_obs) % 7
     adata.uns["iroot"] = 0
@@ -152,7 +152,7 @@ def test_the_graph_stage_and_scratch_files_have_limits_of_their_own(monkeypatch)
     monkeypatch.setattr(oom.settings, "graph_memory", None)
     oom.tl.leiden(adata)
     before = list(adata.obs["leiden"])
-    # The memory of passes is no bound of the graph stage.
+    # The memory of passes does not bound the graph stage.
     monkeypatch.setattr(oom.settings, "memory", 1)
     oom.tl.leiden(adata)
     assert list(adata.obs["leiden"]) == before

@@ -1,4 +1,5 @@
-"""`pp` and `tl` on the example file against scanpy where it is installed, else against closed forms."""
+"""Compares `pp` and `tl` on the example file with scanpy if it is installed, else with closed
+forms."""
 
 import anndata as ad
 import numpy as np
@@ -110,12 +111,13 @@ def test_pearson_residuals(disk, memory):
     frames_close(disk.var, memory.var)
     oom.pp.normalize_pearson_residuals(disk)
     sc.experimental.pp.normalize_pearson_residuals(memory)
-    # Where nothing is expected and nothing found scanpy divides 0 by 0.
+    # Where the expected and the observed count are 0, scanpy divides 0 by 0.
     np.testing.assert_allclose(disk.X[:], np.nan_to_num(dense(memory.X)), rtol=1e-3, atol=1e-4)
 
 
 def test_pipeline(disk, tmp_path):
-    """To clusters, written and read again; PCA against a dense decomposition."""
+    """Checks the pipeline to clusters, written and read again, and PCA against a dense
+    decomposition."""
     oom.pp.normalize_total(disk, target_sum=1e4)
     oom.pp.log1p(disk)
     disk.raw = disk
@@ -143,7 +145,7 @@ def test_pipeline(disk, tmp_path):
 
 @pytest.fixture
 def logged(disk, memory):
-    """Both of them log-normalised, the one on disk lazily."""
+    """Log-normalises both objects, the one on disk lazily."""
     for adata in (disk, memory):
         adata.obs["total"] = dense(memory.X).sum(1)
         adata.obs["share"] = dense(memory.X)[:, :50].sum(1) / adata.obs["total"]
@@ -202,7 +204,7 @@ def test_regress_out_as_scanpy(logged, keys):
 
 
 def test_pegasus(logged):
-    """Against the local regression pegasus itself uses."""
+    """Compares with the local regression that pegasus itself uses."""
     disk, memory = logged
     oom.chunked_identify_robust_genes(disk, percent_cells=5)
     oom.chunked_highly_variable_features_pegasus(disk, n_top=100, span=0.1)

@@ -1,4 +1,4 @@
-"""Files that versions of anndata wrote themselves, filters of hdf5plugin, and files of 10x Genomics."""
+"""Tests files that versions of anndata wrote, filters of hdf5plugin, and files of 10x Genomics."""
 
 import json
 import sys
@@ -22,7 +22,8 @@ VERSIONS = ["0.5", "0.6", "0.7", "0.8", "0.10", "0.12", "0.13"]
 
 
 def plain(frame):
-    """Texts as objects, whichever pandas wrote them; the name of the index, which old versions add, aside."""
+    """Returns texts as objects, whichever pandas wrote them, and drops the name of the index, which
+    old versions add."""
     out = frame.rename_axis(None)
     out.index = out.index.astype(object)
     for c in out:
@@ -40,7 +41,7 @@ def test_versions(version, way, tmp_path):
     if way == "written":
         found.write_h5ad(tmp_path / "new.h5ad")
         with warnings.catch_warnings():
-            # Nothing of it may look old to anndata.
+            # Nothing in the file may be deprecated for anndata.
             warnings.simplefilter("error", FutureWarning)
             found = ad.read_h5ad(tmp_path / "new.h5ad")
         found.raw.var.index.name = None
@@ -59,7 +60,7 @@ def test_versions(version, way, tmp_path):
     assert np.array_equal(whole(found.raw.X), dense(expected.raw.X))
     pd.testing.assert_frame_equal(plain(found.raw.var), plain(expected.raw.var))
     for slot in ("layers", "obsm", "varm", "obsp", "varp"):
-        # Since 0.13 X is among the layers, as None.
+        # Since 0.13, X is among the layers under the key None.
         want = {key: value for key, value in getattr(expected, slot).items() if key is not None}
         assert set(getattr(found, slot)) - {None} == set(want), slot
         for key in want:
@@ -70,7 +71,8 @@ def test_versions(version, way, tmp_path):
                 assert np.array_equal(whole(value), dense(want[key])), f"{slot}/{key}"
     assert set(found.uns) == set(expected.uns)
     for key, value in expected.uns.items():
-        # Numbers were vectors of one before 0.7; texts of 0.5 come as scalars, as from anndata.
+        # Before 0.7 numbers were vectors of one; texts of 0.5 are scalars, also when anndata reads
+        # them.
         if isinstance(value, str) and number < (0, 6):
             assert found.uns[key] == value
         elif isinstance(value, int | float | str):

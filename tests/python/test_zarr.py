@@ -1,4 +1,4 @@
-"""Zarr: what anndata writes is read, what is written is read by anndata, in both versions."""
+"""Tests Zarr of both versions: stores of anndata are read, and anndata reads ours."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ sys.path.insert(0, str(FORMATS))
 from cases import SLOTS, cases_of  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-# How stores are written: version of the format, chunks of a shard.
+# The ways to write stores: version of the format, chunks of a shard.
 WAYS = [(2, 0), (3, 0), (3, 1024)]
 
 
@@ -39,7 +39,7 @@ def files(tmp_path_factory):
 
 
 def elements(directory):
-    """File, element and case of everything that stands in the files."""
+    """Yields file, element and case of everything in the files."""
     for slot in SLOTS:
         for case, _, _ in cases_of(slot):
             file = slot.replace("/", "_")
@@ -58,7 +58,8 @@ def same(a, b):
 
 
 def read(node):
-    """As anndata reads it, which has no sparse matrices of float16."""
+    """Reads an element as anndata does; a sparse matrix of float16, which anndata cannot read,
+    becomes one of float32."""
     if hasattr(node, "keys") and "data" in node and node["data"].dtype == "f2":
         parts = node["data"][()].astype("f4"), node["indices"][()], node["indptr"][()]
         return sparse.csr_matrix(parts, shape=tuple(node.attrs["shape"]))
@@ -73,10 +74,11 @@ def native(x):
 
 @pytest.mark.parametrize(("version", "shards"), WAYS)
 def test_every_element_is_read_by_anndata(files, tmp_path, version, shards):
-    """Ours of a file; anndata reads every element as it reads the file's."""
+    """Converts files to stores, and checks that anndata reads every element of a store as it reads
+    the file's."""
     problems, roots = [], {}
     for path, name, case in elements(files):
-        # One of the ways for all the files of one matrix each.
+        # For files of a single matrix, one way of writing is enough.
         if "/" not in name.replace("raw/", "") and (version, shards) != (3, 1024):
             continue
         store = tmp_path / f"{path.stem}.zarr"
@@ -84,7 +86,7 @@ def test_every_element_is_read_by_anndata(files, tmp_path, version, shards):
             try:
                 oom.convert(path, store, zarr_format=version, shards=shards)
             except NotImplementedError as e:
-                # zarr-python knows no records with arrays in them.
+                # zarr-python cannot hold records with arrays in them.
                 assert "records_shaped" in str(e), e
                 kept = shutil.copy(path, tmp_path / path.name)
                 with h5py.File(kept, "r+") as f:
@@ -103,11 +105,12 @@ def test_every_element_is_read_by_anndata(files, tmp_path, version, shards):
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_every_element_of_anndata_is_read(files, tmp_path, version):
-    """anndata's of a file; ours, as a file again, has every element that anndata could write."""
+    """Writes stores with anndata, and checks that our conversion to a file has every element that
+    anndata could write."""
     problems, written = [], 0
     ad.settings.zarr_write_format = version
     for path in sorted(files.glob("*.h5ad")):
-        # Version 2 without the files of one matrix each.
+        # For files of a single matrix, version 2 is left out.
         if "X-" in path.name and version == 2:
             continue
         store = tmp_path / f"{path.stem}.zarr"
@@ -137,7 +140,7 @@ def test_every_element_of_anndata_is_read(files, tmp_path, version):
                     write_elem(root[slot] if slot else root, key, native(read(f[name])))
                     kept.append(name)
                 except Exception:
-                    # anndata cannot write it there; nor is a part of it left.
+                    # anndata cannot write the element, so its parts are removed.
                     if name in root:
                         del root[name]
             for table in {"obs", "var", "raw/var"} & {name.rpartition("/")[0] for name in names}:
@@ -193,7 +196,7 @@ def test_what_is_written_is_read_by_anndata(tmp_path, version, shards, fmt):
     options = {"zarr_format": version, "shards": shards}
     adata.write_zarr(tmp_path / "a.zarr", **options)
     assert_equal(expected, ad.read_zarr(tmp_path / "a.zarr"))
-    # Touched, selected and transformed.
+    # The object is touched, selected and transformed.
     some = adata[10:50, ::2].copy()
     some.obs["new"] = np.arange(40) / 2
     oom.pp.normalize_total(some)
@@ -201,7 +204,7 @@ def test_what_is_written_is_read_by_anndata(tmp_path, version, shards, fmt):
     some.write_zarr(tmp_path / "b.zarr", chunks=50, compression="gzip", **options)
     some.write_h5ad(tmp_path / "b.h5ad")
     assert_equal(ad.read_h5ad(tmp_path / "b.h5ad"), ad.read_zarr(tmp_path / "b.zarr"))
-    # Back, by way of the store.
+    # From the store back to a file.
     oom.convert(tmp_path / "b.zarr", tmp_path / "c.h5ad")
     assert_equal(ad.read_h5ad(tmp_path / "b.h5ad"), ad.read_h5ad(tmp_path / "c.h5ad"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5ad", "a.zarr", "b.h5ad", "b.zarr", "c.h5ad"]
@@ -222,7 +225,7 @@ def test_matrices_change_their_layout(tmp_path):
 
 
 def test_the_pipeline_is_the_same(tmp_path):
-    """The same bits from a file and from stores of it."""
+    """Checks that a file and its stores give the same bits."""
     found = []
     for name, options in (
         ("a.h5ad", {}),
@@ -252,12 +255,12 @@ VALUES = {
 
 
 def with_arrays(path, version, **options):
-    """A store of an AnnData whose obsm holds arrays written with these options."""
+    """Makes a store of an AnnData whose obsm holds arrays written with these options."""
     ad.settings.zarr_write_format = version
     ad.AnnData(sparse.csr_matrix((60, 5), dtype="f4")).write_zarr(path)
     group = zarr.open_group(path, mode="r+", use_consolidated=False)["obsm"]
     for name, value in VALUES.items():
-        # Whole values of the filter "shuffle".
+        # The filter "shuffle" needs chunks of whole values.
         chunks = tuple(max(1, n // 2 - 2) for n in value.shape)
         more = {k: v(chunks) if callable(v) else v for k, v in options.items()}
         array = group.create_array(name, shape=value.shape, dtype=value.dtype, chunks=chunks, **more)
@@ -320,7 +323,8 @@ def test_codecs(tmp_path, name):
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_matrices_of_any_codec_are_streamed(tmp_path, version):
-    """X dense, transposed, big-endian, in chunks across: sums over both axes and rows in any order."""
+    """Checks X dense, transposed, big-endian, with chunks across rows: sums over both axes, and
+    rows in any order."""
     options = {"order": "F"} if version == 2 else {}
     value = (np.arange(61 * 37, dtype=">f4").reshape(61, 37) % 11) / 2
     ad.settings.zarr_write_format = version
@@ -372,7 +376,7 @@ def test_zip_archives(tmp_path, version):
 
 
 def test_metadata_without_a_summary(tmp_path):
-    """Neither consolidated metadata nor members that it does not know are needed."""
+    """Checks that stores without consolidated metadata are read the same."""
     expected = rich()
     for version in (2, 3):
         path = tmp_path / f"{version}.zarr"
@@ -389,7 +393,8 @@ def test_metadata_without_a_summary(tmp_path):
 
 
 def test_layout_of_anndata_0_7(tmp_path):
-    """Categories beside the table, encodings of version 0.1.0, texts of fixed length: as anndata 0.7 wrote them."""
+    """Checks the layout of anndata 0.7: categories beside the table, encodings of version 0.1.0,
+    texts of fixed length."""
     root = zarr.open_group(tmp_path / "old.zarr", mode="w", zarr_format=2)
 
     def table(name, index, columns):
@@ -429,7 +434,7 @@ def test_layout_of_anndata_0_7(tmp_path):
     np.testing.assert_array_equal(adata.obsm["X_pca"], expected.obsm["X_pca"])
     assert list(adata.uns["words"]) == ["x", "yy"] and adata.uns["number"] == 3
     assert list(adata.obs_names) == ["c0", "c1", "c2", "c3"]
-    # And as of today.
+    # The store is also converted to the current layout.
     oom.convert(tmp_path / "old.zarr", tmp_path / "new.zarr")
     again = ad.read_zarr(tmp_path / "new.zarr")
     np.testing.assert_array_equal(again.obs["kind"].cat.codes, kinds.codes)
@@ -437,7 +442,7 @@ def test_layout_of_anndata_0_7(tmp_path):
 
 
 def test_texts_of_version_2_by_other_ways(tmp_path):
-    """Fixed length, as bytes, and missing chunks of texts."""
+    """Checks texts of fixed length, texts as bytes, and missing chunks of texts."""
     ad.settings.zarr_write_format = 2
     ad.AnnData(np.zeros((5, 2), "f4")).write_zarr(tmp_path / "a.zarr")
     uns = zarr.open_group(tmp_path / "a.zarr", mode="r+", use_consolidated=False)["uns"]
@@ -483,7 +488,7 @@ def test_an_object_over_its_own_store(tmp_path):
     with pytest.raises(OSError, match="changed while it was open"):
         _ = adata.X[:]
     np.testing.assert_allclose(dense(oom.read(tmp_path / "a.zarr").X[:]), np.log1p(kept), rtol=1e-6)
-    # A file that reads from a store may take its name beside it.
+    # A file that reads from a store can be written beside it.
     oom.read(tmp_path / "a.zarr").write_h5ad(tmp_path / "b.h5ad")
     assert oom.read(tmp_path / "b.h5ad").shape == (20, adata.n_vars)
 

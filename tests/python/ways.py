@@ -1,4 +1,4 @@
-"""Every way to a file or into memory, for tests that hold for each of them."""
+"""Lists every way to a file or into memory, for tests that hold for each of them."""
 
 import pickle
 
@@ -8,7 +8,7 @@ import anndataoom as oom
 
 
 def ways(tmp_path):
-    """Every way to a file or into memory, as functions that give an AnnData."""
+    """Returns functions that take an AnnData to a file or into memory and return it."""
     out = tmp_path / "out.h5ad"
 
     def write(a):
@@ -20,7 +20,7 @@ def ways(tmp_path):
         return ad.read_h5ad(out)
 
     def concatenated(a):
-        # One object alone: everything it has, through the tables of concat.
+        # The concatenation of one object keeps all its content, through the tables of concat.
         oom.concat([a], merge="first", uns_merge="first", file=out)
         return ad.read_h5ad(out)
 

@@ -1,7 +1,8 @@
-# Matrices of Matrix are made here and there; the package itself loads it only when it meets one.
+# Matrices of Matrix are made at several places; the package itself loads Matrix only when it meets
+# one.
 loadNamespace("Matrix")
 
-# A small object in memory and everything about it, to compare with.
+# Makes a small object in memory, and everything about it to compare with.
 small_twin <- function(n = 12, m = 7) {
   set.seed(42)
   counts <- matrix(rpois(n * m, 1.2), n, m, dimnames = list(paste0("cell", 1:n), c("MT-1", paste0("gene", 2:m))))
@@ -29,20 +30,22 @@ as_object <- function(twin, sparse = TRUE) {
   )
 }
 
-# The same object through a file.
+# Writes the twin's object to a file and opens it.
 on_file <- function(twin, ...) {
   path <- tempfile(fileext = ".h5ad")
   write_h5ad(as_object(twin, ...), path)
   read_h5ad(path)
 }
 
-# Columns to mean 0 and deviation 1.
+# Scales columns to mean 0 and standard deviation 1.
 scale_columns <- function(x) base::scale(x)[, ]
 
-# Base's own unname(): that of BiocGenerics, where it is attached, makes other errors of those of its arguments.
+# Base's own unname(): that of BiocGenerics, where it is attached, raises other errors for errors of
+# its arguments.
 values <- function(x) base::unname(as.matrix(x))
 
-# A data set with golden values: the bundled one, "pbmc_like", or "pbmc3k" where that file lies beside the project.
+# Returns the path of a data set with golden values: the bundled one, "pbmc_like", or "pbmc3k" if
+# that file lies beside the project.
 data_file <- function(name) {
   if (name == "pbmc_like") return(example_h5ad())
   root <- Sys.getenv("ANNDATAOOM_SHARED", file.path("..", "..", "..", "shared"))
@@ -51,10 +54,10 @@ data_file <- function(name) {
   normalizePath(path)
 }
 
-# Variable genes to choose of it, and components.
+# The numbers of variable genes to choose from a data set, and of components.
 data_sizes <- list(pbmc_like = c(500, 30), pbmc3k = c(2000, 50))
 
-# The kind of condition an expression raises, with its message.
+# Returns the class of the condition that an expression raises, with its message.
 error_of <- function(expr) {
   e <- tryCatch({
     expr
@@ -71,7 +74,7 @@ with_options <- function(new, expr) {
   expr
 }
 
-# Runs R code in a process of its own, `prefix` before the command; gives its output.
+# Runs R code in a process of its own, with `prefix` before the command. Returns its output.
 r_process <- function(code, prefix = "") {
   script <- tempfile(fileext = ".R")
   writeLines(c("suppressMessages(library(anndataoom))", code), script)
@@ -79,7 +82,7 @@ r_process <- function(code, prefix = "") {
   suppressWarnings(system2("sh", c("-c", shQuote(command)), stdout = TRUE))
 }
 
-# The Pythons the project's tests run with, each with another anndata.
+# Returns the Pythons of the project's tests, each with another anndata.
 pythons <- function() {
   found <- Sys.getenv(c("ANNDATAOOM_PYTHON", "ANNDATAOOM_NEWEST_PYTHON"))
   found <- unique(found[nzchar(found) & file.exists(found)])
@@ -89,5 +92,5 @@ pythons <- function() {
 
 `%||%` <- function(x, y) if (is.null(x)) y else x
 
-# DelayedArray, which some tests attach, has one of its own.
+# DelayedArray, which some tests attach, has a scale() of its own.
 scale <- anndataoom::scale

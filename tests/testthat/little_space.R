@@ -1,5 +1,5 @@
-# The pipeline in whatever address space the process was given: Rscript little_space.R base, which prints how much R has
-# once the package is there, or Rscript little_space.R H5AD OUT.
+# Runs the pipeline in the address space that the process was given. `Rscript little_space.R base`
+# prints how much R has once the package is loaded; `Rscript little_space.R H5AD OUT` runs it.
 suppressMessages(library(anndataoom))
 invisible(loadNamespace("Matrix"))
 args <- commandArgs(TRUE)

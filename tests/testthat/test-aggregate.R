@@ -28,7 +28,7 @@ test_that("groups are put together", {
   expect_equal(as.matrix(two$layers$mean)["d1", ], c(`0` = mean(a$obsm$X_two[which(a$obs$donor == "d1"), 1]), `1` = mean(a$obsm$X_two[which(a$obs$donor == "d1"), 2])))
   a$varm$PCs <- matrix(seq_len(600) / 3, ncol = 3)
   expect_equal(dim(aggregate(a, "kind", "sum", varm = "PCs")), c(3L, 2L))
-  # stats::aggregate() of other objects stays what it was.
+  # stats::aggregate() of other objects is unchanged.
   expect_identical(aggregate(data.frame(v = 1:4), list(g = c(1, 1, 2, 2)), sum)$v, c(3L, 7L))
   expect_snapshot({
     cat(error_of(aggregate(a, "nobody", "sum")))

@@ -1,4 +1,4 @@
-# The values are tested in Python too, against scanpy's; here that R gives the same.
+# The values are also tested in Python, against scanpy's. These tests check that R gives the same.
 golden <- function() {
   skip_if_not_installed("jsonlite")
   path <- file.path("..", "golden", "annotation.json")

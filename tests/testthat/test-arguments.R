@@ -1,4 +1,5 @@
-# Every parameter of every verb and function meets values that are none of its: errors that name it, soon and small.
+# Checks that every parameter of every verb and function refuses values outside its domain with an
+# error that names it, quickly and in little memory.
 verbs <- anndataoom:::rs_call(anndataoom:::rs_verb_table)
 functions <- anndataoom:::rs_call(anndataoom:::rs_function_table)
 
@@ -19,10 +20,11 @@ ready <- function() {
   }))
 }
 
-# Seconds of processors, whatever else runs on the machine.
+# Returns the processor seconds so far, which do not depend on other work of the machine.
 spent <- function() sum(proc.time()[c("user.self", "sys.self")])
 
-# Returns the fault of running `call` with `parameter` set to `value`; NULL without one, or where the error names it.
+# Returns the fault of running `call` with `parameter` set to `value`; NULL if there is none or the
+# error names it.
 fault <- function(call, parameter, value) {
   shown <- function() paste0(parameter, " = ", substr(paste(deparse(value, nlines = 1), collapse = ""), 1, 60))
   args <- stats::setNames(list(value), parameter)
@@ -31,7 +33,7 @@ fault <- function(call, parameter, value) {
     suppressWarnings(suppressMessages(call(args)))
     NULL
   }, anndataoom_error = function(e) {
-    # A path that is a good one, but leads nowhere; a name that is not there; a limit that is too small.
+    # A valid path that leads nowhere, a name that does not exist, or a limit that is too small.
     named <- grepl(parameter, conditionMessage(e), fixed = TRUE) || inherits(e, "anndataoom_error_io") ||
       is.character(value) && grepl(sprintf("named '%s'", value[1]), conditionMessage(e), fixed = TRUE) ||
       parameter == "max_bytes" && inherits(e, "anndataoom_error_memory")
@@ -140,7 +142,7 @@ test_that("formals and defaults of the functions are the table's", {
   for (name in setdiff(names(functions), "settings")) {
     params <- functions[[name]]
     if (!length(params)) next
-    # A method of stats' generic.
+    # A method of a generic of stats.
     of <- if (name == "aggregate") getS3method(name, "AnnDataOOM") else getExportedValue("anndataoom", name)
     found <- formals(of)
     found <- found[setdiff(names(found), c("adata", "adatas", "x", "FUN", "..."))]

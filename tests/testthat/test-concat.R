@@ -1,4 +1,4 @@
-# Three objects that differ in everything concat() has to decide about, in files.
+# Makes three objects in files that differ in everything about which concat() has to decide.
 three <- function(sparse = c(TRUE, TRUE, TRUE), genes = list(1:9, c(4, 2, 12, 7), 3:11), prefix = "g") {
   lapply(1:3, function(k) {
     set.seed(k)
@@ -33,7 +33,8 @@ three <- function(sparse = c(TRUE, TRUE, TRUE), genes = list(1:9, c(4, 2, 12, 7)
   })
 }
 
-# Compares what concat() gives for each of several lists of options with anndata.concat of the same files.
+# Compares the results of concat() for each of several lists of options with anndata.concat of the
+# same files.
 expect_anndata <- function(adatas, options) {
   skip_if_not_installed("jsonlite")
   python <- Sys.getenv("ANNDATAOOM_PYTHON")
@@ -50,7 +51,7 @@ expect_anndata <- function(adatas, options) {
   expect_true(is.null(attr(said, "status")), info = paste(said, collapse = "\n"))
 }
 
-# Every combination of the values of several options.
+# Returns every combination of the values of several options.
 every <- function(...) {
   table <- expand.grid(..., stringsAsFactors = FALSE)
   lapply(seq_len(nrow(table)), function(i) as.list(table[i, , drop = FALSE]))

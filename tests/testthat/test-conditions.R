@@ -1,7 +1,7 @@
-# Conditions as R's own habits expect them.
+# Tests conditions against R's own habits.
 twin <- small_twin()
 
-# A file with a name that repeats in obs.
+# Makes a file whose obs has a name twice.
 repeated <- function() {
   skip_if_not_installed("rhdf5")
   path <- tempfile(fileext = ".h5ad")

@@ -83,7 +83,7 @@ test_that("assays and embeddings have the names scater and scran look for", {
   expect_identical(named(normalize_total(a)), "normcounts")
   expect_identical(named(log1p(normalize_total(a))), "logcounts")
   expect_identical(named(scale(log1p(normalize_total(a)))), "scaled")
-  # The same of values in a file, where nothing is queued.
+  # The same with values in a file, where no operation is queued.
   stored <- function(x) named(AnnDataOOM(x, twin$obs, twin$var))
   expect_identical(stored(twin$counts * 1000.5), "normcounts")
   expect_identical(stored(log1p(twin$counts)), "logcounts")
@@ -251,7 +251,7 @@ test_that("a DelayedMatrix larger than memory is copied into a file in groups of
     dir.create(folder)
     path <- file.path(folder, "out.h5ad")
     expected <- unname(t(as.matrix(kinds[[name]])) + 0)
-    # 90 cells of 320 bytes (dense) in parts of 2000 bytes.
+    # There are 90 cells of 320 bytes (dense), in parts of 2000 bytes.
     a <- with_options(list(anndataoom.max_bytes = 8000), as_AnnDataOOM(sce, path = path))
     expect_identical(values(a$X), expected)
     if (name == "sparse") expect_identical(values(a$raw$X), expected[, 40:1])
@@ -272,7 +272,7 @@ test_that("a DelayedMatrix larger than memory is copied into a file in groups of
     cat(within(as_AnnDataOOM(dense)))
     cat(sub("'/[^']*'", "'<folder>'", within(as_AnnDataOOM(dense, path = "/nowhere/x"))))
   })
-  # Cells or genes there are none of.
+  # No cells, or no genes.
   for (part in list(kinds$sparse[, 0], kinds$dense[, 0], kinds$sparse[0, ], kinds$dense[0, ])) {
     a <- as_AnnDataOOM(SingleCellExperiment(list(counts = part)), path = tempfile(fileext = ".h5ad"))
     expect_identical(dim(a), rev(dim(part)))

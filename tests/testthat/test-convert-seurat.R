@@ -4,7 +4,7 @@ suppressPackageStartupMessages(library(SeuratObject))
 twin <- small_twin()
 seurat4 <- packageVersion("SeuratObject") < "5.0.0"
 
-# A layer, or a slot, of the default assay.
+# Returns a layer, or a slot, of the default assay.
 layer_of <- function(s, name) {
   if (seurat4) SeuratObject::GetAssayData(s, slot = name) else LayerData(s, layer = name)
 }
@@ -101,7 +101,7 @@ test_that("markers are those of an object Seurat normalised itself", {
     Seurat::FoldChange(s, ident.1 = "a")
   })
   expect_equal(changes[[1]], changes[[2]], tolerance = 1e-5)
-  # Of another base they are not what Seurat takes them for.
+  # With another base of the logarithm they are not the data that Seurat expects.
   b <- a
   b$X <- NULL
   b$X <- b$layers$counts
@@ -181,7 +181,7 @@ test_that("'data' holds logarithms, never scaled values", {
   expect_length(b$layers, 0)
   expect_equal(values(b$X), values(z$X))
   expect_equal(values(b$raw$X), values(z$raw$X))
-  # Counts in raw are counts; scaled values in a file are known by their values.
+  # Counts in raw are counts; scaled values in a file are recognised by their values.
   z$raw <- as_object(twin)
   file <- tempfile(fileext = ".h5ad")
   write_h5ad(z, file)
@@ -240,7 +240,8 @@ test_that("variable features come and go", {
   expect_identical(which(as_AnnDataOOM(s)$var$highly_variable), c(2L, 7L))
 })
 
-# Stands in for SeuratObject 5 where another is installed: the functions called, which keep what they are given.
+# Stands in for SeuratObject 5 if another version is installed: its functions return their
+# arguments.
 stand_in_5 <- function() {
   keep <- function(kind) function(...) structure(list(...), class = kind)
   list(
@@ -314,7 +315,7 @@ test_that("with SeuratObject 5 matrices stay on disk (stand-in)", {
     with_options(list(anndataoom.max_bytes = 300), anndataoom:::seurat_of(a, stand_in_5(), "RNA", mappings, TRUE)),
     "in_memory = FALSE", class = "anndataoom_error_memory"
   )
-  # Scaled values alone: an assay without data.
+  # If there are only scaled values, the assay has no data.
   scaled <- scale(a)
   scaled$raw <- scaled$layers <- NULL
   expect_warning(s <- anndataoom:::seurat_of(scaled, stand_in_5(), "RNA", mappings), class = "anndataoom_warning_mapping")
@@ -332,7 +333,7 @@ test_that("layers of Seurat 5 are all taken, split ones joined (stand-in)", {
   }
   sparse <- as(m, "CsparseMatrix")
   expect_identical(taken(list(counts = sparse, data = log1p(sparse))), list(counts = unname(m), data = unname(log1p(m))))
-  # Cells in another order than those of the object; one part without two genes, which are 0 there.
+  # The cells are in another order than in the object. One part lacks two genes, which are 0 there.
   parts <- list(
     counts.2 = sparse[, c(9, 1, 5)], counts.a.b = sparse[7:3, c(2:4, 6:8)], counts.1 = m[, 10:12],
     scale.data = m[1:3, ]
@@ -344,7 +345,7 @@ test_that("layers of Seurat 5 are all taken, split ones joined (stand-in)", {
   # Lazy parts.
   lazy <- lapply(list(1:5, 6:12), function(at) anndataoom:::delayed_of(AnnDataOOM(twin$counts)$X, transposed = TRUE)[, at])
   expect_identical(taken(list(data.x = lazy[[2]], data.y = lazy[[1]])), list(data = unname(m)))
-  # The same cells twice, or not all of them: nothing to join.
+  # The same cells twice, or not all of them, cannot be joined.
   expect_warning(expect_length(taken(list(counts.1 = sparse, counts.2 = sparse[, 1:2])), 1), "counts.2")
   expect_warning(expect_length(taken(list(counts.1 = sparse[, 1:3], counts.2 = sparse[, 3:12])), 0), "counts.1")
 })

@@ -1,4 +1,4 @@
-# The DelayedArray backend against a matrix in memory.
+# Compares the DelayedArray backend with a matrix in memory.
 skip_if_not_installed("DelayedArray")
 suppressPackageStartupMessages(library(DelayedArray))
 
@@ -62,7 +62,7 @@ for (kind in names(kinds)) {
         found <- extract_array(seed, index)
         expect_identical(typeof(found), "double")
         expect_equal(found, part, tolerance = 1e-6)
-        # Sparse reading has no duplicates by contract.
+        # By contract, sparse extraction is not called with duplicates.
         if (is_sparse(seed) && !any(vapply(index, anyDuplicated, 1L))) {
           sparse <- extract_sparse_array(seed, index)
           expect_s4_class(sparse, "SparseArraySeed")
@@ -92,7 +92,7 @@ for (kind in names(kinds)) {
       expect_equal(as.matrix(crossprod(z, d)), crossprod(z, named), tolerance = 1e-5)
       expect_equal(as.matrix(tcrossprod(d, t(y))), tcrossprod(named, t(y)), tolerance = 1e-5)
       expect_equal(as.matrix(tcrossprod(t(y), d)), tcrossprod(t(y), named), tolerance = 1e-5)
-      # Selections stay ours, arithmetic goes to DelayedArray.
+      # Selections stay ours; arithmetic goes to DelayedArray.
       rows <- c(3, 3, 1)
       part <- d[rows, -(1:2)]
       expect_s4_class(part, "OOMDelayedMatrix")
@@ -191,7 +191,7 @@ test_that("all three eras of sparse reading are served", {
   expect_identical(era("SparseArray::extract_sparse_array"), list(SparseArray = "SparseArray::extract_sparse_array"))
   expect_length(era(), 0)
 
-  # A stand-in for the newest: a generic and a class of these names.
+  # A stand-in for the newest version: a generic and a class of these names.
   home <- globalenv()
   setClass("StandInSparseArray", slots = c(value = "dgCMatrix"), where = home)
   setAs("dgCMatrix", "StandInSparseArray", function(from) new("StandInSparseArray", value = from), where = home)
@@ -209,7 +209,8 @@ test_that("HDF5Array writes it", {
   skip_if_not_installed("rhdf5")
   d <- t(DelayedArray(kinds$csr[[1]]))
   file <- tempfile(fileext = ".h5")
-  # HDF5Array 1.26 with Debian's rhdf5 cannot open what it wrote, whatever was written: what is in the file counts.
+  # HDF5Array 1.26 with Debian's rhdf5 cannot open the file that it wrote, whatever its content, so
+  # the file itself is examined.
   suppressWarnings(try(HDF5Array::writeTENxMatrix(d, file, "matrix"), silent = TRUE))
   stored <- lapply(rhdf5::h5read(file, "matrix"), as.vector)
   written <- Matrix::sparseMatrix(i = stored$indices, p = stored$indptr, x = stored$data, dims = dim(d), index1 = FALSE)

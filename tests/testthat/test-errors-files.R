@@ -1,9 +1,10 @@
-# Files that are damaged, or of another kind: R sees which file, which element, what was expected and what is there.
+# Checks errors of files that are damaged or of another kind: they name the file, the element, what
+# was expected and what was found.
 skip_if_not_installed("rhdf5")
 
 twin <- small_twin()
 
-# The object of `twin` in a file that was changed.
+# Makes a file of the twin's object and changes it.
 changed <- function(change) {
   path <- tempfile(fileext = ".h5ad")
   write_h5ad(as_object(twin), path, compression = NULL)
@@ -29,7 +30,7 @@ marked <- function(element, name, value) {
 }
 nth <- function(n, value) function(x) replace(x, n, as.integer(value))
 
-# The error, or the warning of an element that is left out, without the name of the file.
+# Returns the error, or the warning of an element that is left out, without the name of the file.
 said <- function(expr) {
   text <- withCallingHandlers(error_of(expr), anndataoom_warning = function(w) {
     cat("<warning>", gsub("'[^']*/[^/']*[.]h5(ad)?'", "'<file>'", conditionMessage(w)), "\n")

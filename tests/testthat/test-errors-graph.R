@@ -1,4 +1,4 @@
-# Errors of the verbs that work on an embedding or on the graph of its neighbours.
+# Tests errors of the verbs that work on an embedding or on the graph of its neighbours.
 a <- as_object(small_twin())
 a$obs$batch <- droplevels(a$obs$batch)
 a$obs$one <- factor(rep("x", 12))

@@ -1,4 +1,5 @@
-# Errors name the file, the element or the parameter that is wrong; the Python tests have the same (test_errors_named.py).
+# Checks that errors name the file, element or parameter that is wrong; the Python tests check the
+# same (test_errors_named.py).
 
 named_error <- function(expr, ...) {
   said <- error_of(expr)

@@ -1,4 +1,5 @@
-# Suggested packages that are not there: a session that sees anndataoom and what comes with R.
+# Tests missing suggested packages, in a session that sees only anndataoom and the packages that
+# come with R.
 test_that("a package that is missing is named, with the way to install it", {
   skip_on_cran()
   skip_on_os("windows")

@@ -1,4 +1,5 @@
-# The errors that no other test shows, and that every export has a page with an example.
+# Tests the errors that no other test shows, and checks that every export has a page with an
+# example.
 test_that("every error says what was expected and what to do", {
   a <- as_object(small_twin())
   bare <- a

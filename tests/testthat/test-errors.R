@@ -1,4 +1,4 @@
-# Messages of errors that come from the core: the text arrives as it is, the session goes on.
+# Checks that messages of errors from the core arrive unchanged, and that the session goes on.
 path_free <- function(text) gsub("'[^']*/([^/']+)'", "'<dir>/\\1'", text)
 
 test_that("files that are none are refused with what to do", {

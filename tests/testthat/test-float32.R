@@ -1,4 +1,4 @@
-# Embeddings are kept as float32: half the memory, the same values.
+# Checks that embeddings are kept as float32: half the memory, the same values.
 
 test_that("an embedding reads as doubles, selects, travels and is written as float32", {
   adata <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 5)
@@ -13,7 +13,7 @@ test_that("an embedding reads as doubles, selects, travels and is written as flo
   # A float32 has 24 binary digits.
   expect_true(all(signif(scores, 9) == scores | abs(scores - signif(scores, 9)) < 1e-7 * abs(scores)))
   expect_identical(adata[c(9, 2), ]$obsm$X_pca, scores[c(9, 2), ])
-  # A bit pattern that R takes for NA is -0.
+  # A float32 with the bits of R's integer NA is -0.
   bits <- anndataoom:::as_float32(matrix(c(NA_integer_, 1065353216L), 2, 1))
   expect_identical(1 / anndataoom:::resolve(bits)[1, ], c(-Inf, 1))
   expect_identical(anndataoom:::resolve(anndataoom:::select_float32(bits, c(1, 1), 2)), matrix(1, 2, 1))

@@ -1,4 +1,5 @@
-# Every slot by every encoding: written by anndata, read and written by us, compared by anndata (tests/formats).
+# Tests every slot with every encoding: written by anndata, read and written by us, compared by
+# anndata (tests/formats).
 
 formats <- function() {
   root <- Sys.getenv("ANNDATAOOM_TESTS", file.path(testthat::test_path(".."), "formats"))
@@ -8,7 +9,8 @@ formats <- function() {
   list(root = normalizePath(root), python = python)
 }
 
-# Every element through R's own objects; what cannot be is left out, and missed by the comparison.
+# Passes every element through R's own objects. Elements that cannot be passed are left out, and the
+# comparison reports them.
 touch <- function(adata) {
   for (slot in c("obsm", "varm", "obsp", "varp", "uns")) {
     items <- slot(adata, slot)
@@ -22,7 +24,7 @@ touch <- function(adata) {
     adata@raw@varm <- lapply(adata@raw@varm, function(x) tryCatch(anndataoom:::resolve(x), anndataoom_error = function(e) NULL))
     adata@raw@varm <- Filter(Negate(is.null), adata@raw@varm)
   }
-  # Tables are written from R where no file is known for them.
+  # Tables are written from R if no file is known for them.
   adata@origin$foreign <- TRUE
   adata
 }

@@ -1,4 +1,4 @@
-# Data frames: names of rows, names of indices, levels and their colours.
+# Tests data frames: names of rows, names of indices, levels and their colours.
 twin <- small_twin()
 written <- function(a) {
   path <- tempfile(fileext = ".h5ad")
@@ -89,7 +89,7 @@ test_that("a selection keeps the levels it uses and their colours, as in anndata
       expect_true(is.ordered(c$var$kind))
       expect_null(c$uns$kind_colors) # there were two for three levels
     }
-    # Nothing was selected: all stays.
+    # Nothing was selected, so all levels stay.
     expect_identical(levels(written(b)$obs$batch), c("b", "a", "unused"))
   }
 })
@@ -107,7 +107,7 @@ test_that("an index named like a column is written, and both are there again", {
     expect_identical(d$var$gene_ids, c$var_names)
     expect_identical(d$var$more, c$var$more)
   }
-  # The two differ: the index goes without its name, nothing is lost.
+  # The index and the column differ, so the index loses its name and no values are lost.
   b$var_names <- letters[1:7]
   d <- written(b)
   expect_identical(d$var_names, letters[1:7])

@@ -1,4 +1,4 @@
-# The graph verbs against scanpy's values (tests/golden/make_graph_verbs.py) and plain R.
+# Compares the graph verbs with scanpy's values (tests/golden/make_graph_verbs.py) and with plain R.
 graph_object <- function() {
   set.seed(11)
   centres <- matrix(rnorm(4 * 6, sd = 3), 4)

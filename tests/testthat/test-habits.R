@@ -1,4 +1,4 @@
-# The habits of any matrix and data.frame in R.
+# Tests the habits of any matrix and data.frame in R.
 twin <- small_twin()
 
 layouts <- list(
@@ -63,7 +63,7 @@ test_that("one value of a matrix is a number", {
   expect_s4_class(a$X[1, 1, drop = FALSE], "OOMMatrix")
   expect_s4_class(a$X[1, ], "OOMMatrix")
   expect_s4_class(a$X[1, 1:2], "OOMMatrix")
-  # A mask may choose one row of its own accord: no surprise for the code that goes on.
+  # A mask may happen to choose one row, which must not change the class for the code that follows.
   expect_s4_class(a$X[a$obs_names == "cell1", a$var_names == "gene2"], "OOMMatrix")
   expect_identical(a$layers$double[2, 2], 2 * twin$counts[[2, 2]])
 })

@@ -1,9 +1,10 @@
-# A file is data: parts of it in other files are not opened unless asked for, and what it says is shown as text.
+# Checks that parts of a file in other files are opened only on request, and that texts of a file
+# are shown as text.
 skip_if_not_installed("rhdf5")
 
 twin <- small_twin()
 
-# Two files in one folder, the first with a link to the second in the place of an element.
+# Makes two files in one folder; the first has a link to the second in place of an element.
 linked <- function(element, folder = tempfile("linked")) {
   dir.create(folder)
   path <- file.path(folder, "a.h5ad")
@@ -17,7 +18,7 @@ linked <- function(element, folder = tempfile("linked")) {
   path
 }
 
-# The error or warning, without the folder.
+# Returns the error or warning, without the folder.
 said <- function(expr) {
   text <- withCallingHandlers(error_of(expr), anndataoom_warning = function(w) {
     cat("<warning>", gsub("'/[^']*/", "'<folder>/", conditionMessage(w)), "\n")

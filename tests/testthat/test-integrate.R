@@ -1,4 +1,4 @@
-# The values are tested in Rust and Python, against harmonypy's and scanpy's.
+# The values are tested in Rust and Python, against those of harmonypy and scanpy.
 test_that("harmony_integrate() mixes batches and leaves the basis", {
   a <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10)
   shifted <- a$obsm$X_pca
@@ -70,7 +70,7 @@ test_that("ingest() and transfer_labels() map cells into a reference", {
   expect_equal(shuffled$obsm$X_pca, b$obsm$X_pca, tolerance = 1e-5)
   labels <- transfer_labels(query, ref, "cell_type", weights = "uniform")
   expect_identical(labels$obs$cell_type, b$obs$cell_type)
-  # Genes of the reference without counts have loadings of 0, but for rounding.
+  # Genes of the reference without counts have loadings of 0, up to rounding.
   some <- function(text) gsub("[0-9]+ of the [0-9]+ genes", "<n> of the <n> genes", text)
   expect_snapshot(transform = some, {
     cat(error_of(ingest(query, "nothing")))

@@ -1,4 +1,5 @@
-# Ctrl-C in verbs that run long: one R process goes through them, each repeated in try() until the signal comes.
+# Tests Ctrl-C in verbs that run long. One R process runs them all, each repeated in try() until the
+# signal comes.
 verbs <- c(
   calculate_qc_metrics = "calculate_qc_metrics(adata, percent_top = c(50, 100))",
   filter_cells = "filter_cells(adata, min_genes = 1)",
@@ -62,7 +63,7 @@ test_that("Ctrl-C stops a verb within a second, and R goes on", {
     while (!file.exists(file.path(folder, name)) && Sys.time() < until) Sys.sleep(0.02)
     if (file.exists(file.path(folder, name))) readLines(file.path(folder, name))
   }
-  # Seconds from Ctrl-C to the end of the verb; NULL when it does not come to that.
+  # Returns the seconds from Ctrl-C to the end of the verb; NULL if the verb does not start or end.
   interrupted <- function(try) {
     pid <- as.integer(wait_for(paste0(try, ".started"), 120))
     expect_length(pid, 1)
@@ -82,13 +83,13 @@ test_that("Ctrl-C stops a verb within a second, and R goes on", {
     as.numeric(done[n - 1]) - sent
   }
   for (verb in names(verbs)) {
-    # The better of two tries: other processes may keep a verb from the processor.
+    # The better of two tries counts, because other processes may keep a verb from the processor.
     took <- lapply(paste0(verb, 1:2), interrupted)
     if (any(lengths(took) == 0)) break
     if (Sys.getenv("ANNDATAOOM_SHOW_INTERRUPTS") != "") cat(sprintf("%-20s %.2f s\n", verb, unlist(took)), sep = "")
     expect_lt(min(unlist(took)), 1, label = paste("seconds until", verb, "ended"))
   }
-  # The file that was being written is gone: it lies beside its target under a hidden name.
+  # The file that was being written is removed; it has a hidden name beside its target.
   expect_false(is.null(wait_for("all", 30)))
   expect_identical(list.files(folder, "^[.]", all.files = TRUE, no.. = TRUE), character())
 })

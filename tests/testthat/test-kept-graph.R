@@ -1,4 +1,5 @@
-# Graphs are kept as the core made them: compressed rows of float32; whoever asks has a dgCMatrix.
+# Checks that graphs are kept as the core made them, as compressed rows of float32, and are given
+# out as dgCMatrix.
 
 kept_graph <- function() {
   read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 5) |> neighbors(n_neighbors = 8)

@@ -1,4 +1,4 @@
-# Running out of address space is an error, never the end of R.
+# Checks that running out of address space is an error and never ends R.
 test_that("the pipeline ends in a result or an error", {
   skip_on_cran()
   skip_on_os(c("mac", "windows", "solaris"))
@@ -15,7 +15,8 @@ test_that("the pipeline ends in a result or an error", {
     said <- suppressWarnings(system(call, intern = TRUE))
     status <- if (is.null(attr(said, "status"))) 0L else attr(said, "status")
     said <- paste(c(more, said), collapse = "\n")
-    # 1: R itself met an error where nothing catches it, such as a base function that it could not read for want of memory.
+    # Status 1: R itself met an error where nothing catches it, for example a base function that it
+    # could not load for want of memory.
     expect_true(status %in% c(0L, 1L, 3L, 4L), info = said)
     if (status == 1) expect_match(said, "(cannot allocate|internal error -4|unable to).*Execution halted", info = said)
     if (status == 3) expect_match(said, "needs [0-9]+ bytes")

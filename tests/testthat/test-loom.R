@@ -1,4 +1,4 @@
-# loom files against what anndata reads of them (tests/golden/make_loom.py).
+# Compares loom files with what anndata reads of them (tests/golden/make_loom.py).
 golden <- function(name) test_path("..", "golden", "loom", name)
 
 test_that("a file of loompy is what anndata reads", {
@@ -11,7 +11,7 @@ test_that("a file of loompy is what anndata reads", {
     for (name in names(found$layers)) {
       expect_equal(as.matrix(found$layers[[name]]), as.matrix(expected$layers[[name]]))
     }
-    # loompy drops from its texts what is not ASCII.
+    # loompy removes non-ASCII characters from its texts.
     expect_equal(as.character(found$obs$ClusterName), rep(c("T cell", "\u03b1 & \u03b2"), 75))
     expect_equal(found$obs$Total, expected$obs$Total)
     expect_equal(found$var$Accession, as.character(expected$var$Accession))

@@ -1,4 +1,5 @@
-# The values are tested in Python, against scanpy's; here that R gives the same, and what it makes of them.
+# The values are tested in Python, against scanpy's. These tests check that R gives the same, and
+# the forms of R's results.
 ranked <- function(...) {
   read_h5ad(example_h5ad()) |> normalize_total(target_sum = 1e4) |> log1p() |> rank_genes_groups("cell_type", ...)
 }
@@ -66,7 +67,7 @@ test_that("a logistic regression ranks by coefficients", {
   expect_identical(names(rank_genes_groups_df(found, "B")), c("names", "scores"))
   two <- rank_genes_groups(a, "cell_type", mask_var = "some", method = "logreg", groups = c("B", "NK"))$uns$rank_genes_groups
   expect_identical(names(two$names), "B")
-  # The slope of the loss and the penalty is 0.
+  # The gradient of the loss and the penalty is 0.
   genes <- two$names$B
   cells <- a$obs$cell_type %in% c("B", "NK")
   x <- as.matrix(as(a$X, "dgCMatrix"))[cells, genes]
@@ -103,7 +104,7 @@ test_that("results are frames, and can be filtered", {
   left <- rank_genes_groups_df(kept, "NK", key = "rank_genes_groups_filtered")
   inside <- subset(rank_genes_groups_df(a, "NK"), pct_nz_group > 0.25 & pct_nz_reference < 0.5 & logfoldchanges > 1)
   expect_identical(left$names, inside$names)
-  # Blocks that are not there are computed again.
+  # Missing blocks are computed again.
   again <- filter_rank_genes_groups(ranked())
   expect_identical(again$uns$rank_genes_groups_filtered$names, kept$uns$rank_genes_groups_filtered$names)
   path <- withr::local_tempfile(fileext = ".h5ad")

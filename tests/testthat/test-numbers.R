@@ -1,4 +1,5 @@
-# Numbers that are easily wrong: columns that do not vary, sums beyond 2^53, values a flavour is not made for.
+# Tests numbers that are easily wrong: columns that do not vary, sums beyond 2^53, values that do
+# not suit a flavour.
 
 test_that("columns that do not vary have variance 0 and scale to 0", {
   x <- cbind(0.1, 1 / 3, 123456.7, rep(0:2, 20), 0)

@@ -1,4 +1,5 @@
-# Packed rows: results are the same bits with them and without, and the option anndataoom.scratch bounds them.
+# Checks that results have the same bits with packed rows and without, and that the option
+# anndataoom.scratch bounds them.
 
 test_that("results do not depend on packed rows", {
   results <- function(...) {

@@ -1,5 +1,5 @@
-# The pipeline of the README against scanpy, scikit-learn and igraph (tests/golden/make_pbmc3k.py): on the bundled file, and on
-# pbmc3k where it is there.
+# Compares the pipeline of the README with scanpy, scikit-learn and igraph
+# (tests/golden/make_pbmc3k.py), on the bundled file and on pbmc3k if it is there.
 golden_file <- function(name) {
   path <- file.path("..", "golden", name)
   if (!file.exists(path)) skip("the golden values are not there (tests/golden)")
@@ -83,7 +83,7 @@ for (name in names(data_sizes)) test_that(paste("the graph stage reaches the qua
     normalize_total(target_sum = 1e4) |> log1p()
   adata <- adata[, adata$var$highly_variable] |> scale(max_value = 10) |> pca(n_comps = n_comps)
 
-  # The space of all components: sine of the largest angle between ours and the reference's.
+  # The space of all components: the sine of the largest angle between ours and the reference's.
   loadings <- matrix(
     readBin(golden_file(paste0(name, "_loadings.f32")), "numeric", n_top * n_comps, 4, endian = "little"), n_top, byrow = TRUE
   )
@@ -91,7 +91,7 @@ for (name in names(data_sizes)) test_that(paste("the graph stage reaches the qua
   reference <- qr.Q(qr(loadings))
   expect_lte(max(svd(reference - ours %*% crossprod(ours, reference))$d), 1e-5)
 
-  # Exact neighbours: the distances are those of brute force, cell by cell.
+  # Neighbours are exact: the distances are those of brute force, cell by cell.
   points <- adata$obsm$X_pca
   squares <- rowSums(points^2)
   all_distances <- sqrt(pmax(outer(squares, squares, "+") - 2 * tcrossprod(points), 0))
@@ -112,7 +112,7 @@ for (name in names(data_sizes)) test_that(paste("the graph stage reaches the qua
   expect_gte(mean(modularity), mean(golden$leiden$igraph_modularity) - 0.002)
   expect_gte(min(modularity), min(golden$leiden$igraph_modularity) - 0.002)
 
-  # Trustworthiness (Venna & Kaski 2001), k = 15, by its definition.
+  # Computes trustworthiness (Venna & Kaski 2001), k = 15, by its definition.
   ranks <- t(apply(all_distances, 1, rank, ties.method = "first")) - 1
   trustworthiness <- function(embedding, k = 15) {
     n <- nrow(embedding)

@@ -1,4 +1,5 @@
-# The whole pipeline: the same whatever the machine and the file's layout, within memory, and it can be stopped.
+# Tests the whole pipeline: the result does not depend on the machine or the file's layout, the
+# memory is bounded, and Ctrl-C stops it.
 pipeline <- function(file, ...) {
   with_options(list(...), suppressMessages({
     adata <- read_h5ad(file) |>
@@ -55,7 +56,8 @@ test_that("the matrix is never whole in memory", {
   skip_on_cran()
   skip_on_os(c("windows", "mac"))
   file <- tempfile(fileext = ".h5ad")
-  # 20,000 x 10,000 with about 95 million values: 760 MB in the smallest sparse form, 800 MB dense.
+  # The file has 20,000 x 10,000 with about 95 million values: 760 MB in the smallest sparse form,
+  # 800 MB dense.
   simulate_h5ad(file, 20000, 10000, density = 0.5)
   on.exit(unlink(file))
   stored <- anndataoom:::matrix_info(read_h5ad(file)$X)$nnz

@@ -73,7 +73,7 @@ test_that("colours of the file are used, by category", {
   a$uns$batch_colors <- c("#111111", "#222222", "#333333")
   colour <- function(p, name) p$scales$get_scales(name)$palette(3)
   expect_identical(colour(plot_embedding(a, "pca", color = "batch"), "colour")[["b"]], "#111111")
-  # The third category has no cells: groups without it keep their own.
+  # The third category has no cells, so groups without it keep their colours.
   expect_identical(plot_violin(a, "gene2", groupby = "batch")$scales$get_scales("fill")$palette(2), c("#111111", "#222222"))
   expect_identical(colour(plot_embedding(a, "pca", color = "batch", palette = c(a = "red", b = "blue")), "colour")[["a"]], "red")
 })

@@ -1,4 +1,4 @@
-# Progress is drawn by R code that may fail while Rust works.
+# Tests progress that R code draws, which may fail while Rust works.
 drawn_by <- function(draw, expr) {
   namespace <- asNamespace("anndataoom")
   kept <- get("progress_bar", namespace)
@@ -16,7 +16,7 @@ test_that("a progress bar that fails stops the work and says why", {
   skip_on_cran()
   a <- as_object(small_twin())
   a <- neighbors(a, use_rep = "X_pca", n_neighbors = 5)
-  # Would run for minutes.
+  # This would run for minutes.
   endless <- quote(umap(a, maxiter = 1e6))
   calls <- 0
   fails <- function(fraction) {
@@ -28,12 +28,12 @@ test_that("a progress bar that fails stops the work and says why", {
   caught <- tryCatch(drawn_by(fails, eval(endless)), condition = class)
   expect_identical(caught, c("anndataoom_error_progress", "anndataoom_error", "error", "condition"))
 
-  # Ctrl-C while it draws is Ctrl-C.
+  # Ctrl-C during drawing interrupts the verb.
   stopped <- function(fraction) stop(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
   ended <- drawn_by(stopped, tryCatch(eval(endless), condition = class))
   expect_identical(ended, c("anndataoom_interrupt", "interrupt", "condition"))
 
-  # Its output and its warnings do not matter.
+  # Output and warnings of the drawing code do not matter.
   enough <- 0
   draws <- function(fraction) {
     enough <<- enough + 1

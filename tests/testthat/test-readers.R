@@ -1,4 +1,4 @@
-# Files of other kinds: what is read of them, and what is written for them.
+# Tests reading and writing of other file formats.
 golden <- function(...) {
   path <- testthat::test_path("..", "golden", ...)
   if (!file.exists(path)) skip("tests/golden is not there")
@@ -47,7 +47,8 @@ test_that("DropletUtils reads what is written", {
   folder <- withr::local_tempdir()
   write_10x_mtx(a, file.path(folder, "f"))
   write_10x_h5(a, file.path(folder, "x.h5"))
-  # A process each: Bioconductor 3.16's rhdf5 fails at the second file that DropletUtils reads with it.
+  # Each file has a process of its own: Bioconductor 3.16's rhdf5 fails at the second file that
+  # DropletUtils reads with it.
   code <- paste(
     "args <- commandArgs(TRUE); sce <- suppressMessages(DropletUtils::read10xCounts(args[1]));",
     "saveRDS(list(t(as.matrix(SingleCellExperiment::counts(sce))),",

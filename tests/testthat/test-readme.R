@@ -11,7 +11,8 @@ test_that("the R of README runs", {
   file.copy(file, "cells.h5ad")
   grDevices::pdf(NULL)
   on.exit(grDevices::dev.off())
-  # As in a session where this package is attached last: other tests may have attached DelayedArray, whose scale() differs.
+  # The code runs as in a session where this package is attached last: other tests may have attached
+  # DelayedArray, whose scale() differs.
   known <- new.env(parent = asNamespace("anndataoom"))
   suppressMessages(suppressWarnings(eval(parse(text = code), known)))
   expect_true(all(c("leiden", "n_genes") %in% names(known$adata$obs)))

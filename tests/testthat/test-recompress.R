@@ -1,4 +1,4 @@
-# Compressing anew: matrices that nobody changed keep their compression unless it is asked for.
+# Checks that unchanged matrices keep their compression unless recompression is requested.
 
 test_that("recompress = TRUE compresses untouched matrices anew", {
   adata <- read_h5ad(example_h5ad())

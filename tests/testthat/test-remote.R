@@ -1,6 +1,7 @@
-# Files far away, from a server on this machine.
+# Tests remote files, with a server on this machine.
 
-# Starts a server of a folder with files, which ends with its connection: its URL and the connection.
+# Starts a server for a folder with files. Returns its URL and the connection with which the server
+# ends.
 serve <- function() {
   python <- Sys.getenv("ANNDATAOOM_PYTHON")
   if (!nzchar(python) || !file.exists(python)) python <- Sys.which("python3")
@@ -25,7 +26,7 @@ stop_serving <- function(server) {
   unlink(server$folder, recursive = TRUE)
 }
 
-# Has the server fail as it is told; gives its counts.
+# Sets the server's faults. Returns its counts.
 told <- function(url, ...) {
   given <- c(...)
   query <- paste0(names(given), "=", given, collapse = "&")
@@ -34,7 +35,7 @@ told <- function(url, ...) {
   readLines(con, warn = FALSE)
 }
 
-# Bytes as text, those of no character left out.
+# Returns bytes as text, without those that are not printable ASCII.
 text_of <- function(x) rawToChar(x[x >= as.raw(32) & x < as.raw(127)])
 
 test_that("values are those of the file, whatever breaks", {
@@ -93,7 +94,7 @@ test_that("what cannot be had is an error", {
   expect_error(values(far$X), "changed while it was open", class = "anndataoom_error_file")
   told(url, reset = 1, every = 1, status = "500")
   expect_error(values(far$X), "500", class = "anndataoom_error_io")
-  # A connection that breaks leaves no part of an object out.
+  # A broken connection is an error; no part of an object is left out.
   expect_error(read(file.path(url, "x.h5ad"), storage_options = list(retries = 0)), class = "anndataoom_error_io")
   told(url, reset = 1)
   expect_error(write_h5ad(far, "https://me:password@host/x.h5ad"), "nothing is written to URLs")

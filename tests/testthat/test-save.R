@@ -29,7 +29,7 @@ test_that("what changed is in the file, and nothing else was written", {
     expect_equal(as.matrix(a$layers$counts), twin$counts)
     expect_equal(as.matrix(a$raw$X), twin$counts)
   }
-  # The object from before shows what was there.
+  # The older object shows the earlier content.
   expect_identical(before$uns$title, "twin")
   expect_identical(dim(before$obsm$X_pca), c(12L, 2L))
   expect_equal(as.matrix(before$X), twin$counts)

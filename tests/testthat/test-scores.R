@@ -2,7 +2,7 @@
 test_that("scores are means of sets less those of controls", {
   a <- read_h5ad(example_h5ad()) |> normalize_total(target_sum = 1e4) |> log1p()
   genes <- a$var_names[c(5, 90, 400)]
-  # With all other genes of the bins as controls nothing is sampled.
+  # With all other genes of the bins as controls, none are sampled.
   b <- score_genes(a, genes, ctrl_size = 2000, n_bins = 2)
   x <- as.matrix(as(a$X, "dgCMatrix"))
   means <- colMeans(x)
@@ -34,7 +34,7 @@ test_that("rank scores are areas under recovery curves", {
   counted <- pmax(last - seq_len(300), 0)
   for (name in names(sets)) {
     expected <- apply(x, 1, function(row) {
-      # Genes of equal value share what their ranks count.
+      # Genes of equal value share the weights of their ranks.
       order <- order(-row)
       each <- ave(counted[order(order)], row)
       sum(each[match(sets[[name]], colnames(x))])

@@ -104,7 +104,7 @@ test_that("the graph stage and scratch files have limits of their own", {
     bound(dendrogram(linked, groupby = "batch", use_rep = "X_pca"))
     with_options(list(anndataoom.graph_memory = 0), cat(error_of(row_sums(a))))
   })
-  # The memory of passes is no bound of the graph stage.
+  # The memory of passes does not bound the graph stage.
   expect_identical(with_options(list(anndataoom.memory = 1), leiden(linked)$obs$leiden), leiden(linked)$obs$leiden)
 
   markers <- function(...) {

@@ -1,4 +1,4 @@
-# Tables of text.
+# Tests tables of text.
 test_that("a table is read with its names, in both directions", {
   path <- withr::local_tempfile(fileext = ".csv")
   x <- matrix(c(0, 3, 2, 0, 0.5, 1), 2, dimnames = list(c("c1", "c2"), c("CD3D", "LYZ", "NKG7")))

@@ -1,4 +1,4 @@
-# Text in other encodings than UTF-8, on its way into a file and into the core's arguments.
+# Tests text in encodings other than UTF-8, on its way into a file and into the core's arguments.
 latin <- function(x) iconv(x, "UTF-8", "latin1")
 names <- c("M\u00fcller", "Zo\u00eb", "plain")
 genes <- c("g\u00e9ne", "b")

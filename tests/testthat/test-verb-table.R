@@ -1,7 +1,7 @@
-# Formals and results of the verbs against the core's table.
+# Compares formals and results of the verbs with the core's table.
 table <- anndataoom:::rs_call(anndataoom:::rs_verb_table)
 
-# sqrt() is R's own.
+# sqrt() belongs to R.
 verb_of <- function(name) if (name == "sqrt") sqrt else getExportedValue("anndataoom", name)
 
 formals_of <- function(name) {
@@ -34,7 +34,7 @@ test_that("a verb adds what the table says and nothing else", {
   a <- read_h5ad(example_h5ad()) |> normalize_total() |> log1p() |> pca(n_comps = 10) |> neighbors() |> diffmap()
   a$obs$score <- seq_len(nrow(a)) %% 7
   reference <- umap(a, maxiter = 5)
-  # Counts have not been logarithmised.
+  # These calls need counts, before any logarithm.
   raw <- read_h5ad(example_h5ad())
   calls <- list(
     filter_cells = list(min_genes = 1), filter_genes = list(min_cells = 1), regress_out = list(keys = "score"),

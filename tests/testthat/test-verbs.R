@@ -68,11 +68,11 @@ test_that("regressing out leaves the residuals of lm()", {
   expect_equal(values(b$X), residuals_of(y ~ score + total_counts), tolerance = 1e-5)
   expect_equal(values(b[3:1, -2]$X), values(b$X)[3:1, -2])
   expect_equal(values(a$X), unname(counts))
-  # A logical, integers, and a column that depends on the others.
+  # A logical, integers, and a column that depends linearly on the others.
   a$obs$high <- obs$high <- obs$score > 0
   a$obs$twice <- 2L * as.integer(obs$high)
   expect_equal(values(regress_out(a, c("high", "twice"))$X), residuals_of(y ~ high), tolerance = 1e-5)
-  # A factor, one of whose levels no cell has.
+  # A factor with a level that no cell has.
   expect_equal(values(regress_out(a, "batch")$X), residuals_of(y ~ batch), tolerance = 1e-5)
   y <- log1p(counts / rowSums(counts) * 100)
   log <- normalize_total(a, target_sum = 100) |> log1p() |> regress_out("score")
@@ -104,7 +104,7 @@ test_that("queued operations are shown as a numbered list", {
   )
 })
 
-# Two clear groups of cells.
+# Makes two clearly separate groups of cells.
 groups <- local({
   set.seed(7)
   x <- rbind(matrix(rpois(40 * 20, 1), 40), matrix(rpois(40 * 20, 1), 40))
@@ -168,7 +168,8 @@ test_that("neighbours, UMAP and Leiden find the two groups", {
 test_that("scale() keeps the class of an error before it, and base's knows an object", {
   expect_error(as_object(twin) |> normalize_total(target_sum = -1) |> scale(), class = "anndataoom_error_parameter")
   a <- on_file(twin)
-  # Called from outside: R CMD check runs tests inside the namespace, where methods are found by their names.
+  # The call is made from outside: R CMD check runs tests inside the namespace, where methods are
+  # found by their names.
   base_scale <- local(function(a, ...) base::scale(a, ...), globalenv())
   expect_equal(values(base_scale(a)$X), values(scale(a)$X))
   expect_equal(values(base_scale(a, center = FALSE)$X), values(scale(a, zero_center = FALSE)$X))

@@ -1,4 +1,5 @@
-# Files of anndata 0.13 under pandas 3 (`tests/golden/make_newest.py`): shown, written again, compared by anndata.
+# Tests files of anndata 0.13 under pandas 3 (`tests/golden/make_newest.py`): shown, written again,
+# compared by anndata.
 
 golden_newest <- c("newest.h5ad", "newest_layers.h5ad", file.path("versions", "anndata_0.13.h5ad"))
 
@@ -8,7 +9,7 @@ newest_path <- function(name) {
   normalizePath(path)
 }
 
-# Every value, dtype and encoding of two files, by anndata's assert_equal.
+# Checks that every value, dtype and encoding of two files is equal, by anndata's assert_equal.
 expect_same_file <- function(found, expected) {
   script <- normalizePath(test_path("..", "python", "compare_h5ad.py"), mustWork = FALSE)
   if (!file.exists(script)) skip("tests/python is not there")
@@ -26,7 +27,7 @@ test_that("R shows what anndata 0.13 writes", {
     expect_identical(adata$var_names, paste0("gene_", 0:3))
     expect_identical(as.integer(obs$number), 0:5)
     expect_identical(as.character(obs$plain), paste("label", 0:5))
-    # Either kind of missing text is R's one.
+    # Either kind of missing text becomes R's only one.
     expect_identical(as.character(obs$gaps), c("a", NA, "c", "", "e", NA))
     expect_identical(as.character(obs$missing), c("a", NA, "c", "", "e", NA))
     expect_identical(obs$group, factor(rep(c("u", "v"), 3)))
@@ -46,7 +47,7 @@ test_that("files of anndata 0.13 are written again unchanged", {
     path <- tempfile(fileext = ".h5ad")
     write_h5ad(read_h5ad(newest_path(name)), path)
     expect_same_file(path, newest_path(name))
-    # Saved into a copy: only what changed, which is nothing but one entry, taken away again.
+    # A copy is saved into with one new entry, which is then removed again.
     copy <- tempfile(fileext = ".h5ad")
     file.copy(newest_path(name), copy)
     adata <- read_h5ad(copy, mode = "r+")

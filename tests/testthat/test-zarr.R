@@ -1,4 +1,5 @@
-# Zarr stores: opened, written and converted; values are compared with those of the file they came from.
+# Tests Zarr stores that are opened, written and converted; their values are compared with those of
+# the original file.
 
 store <- function(...) {
   path <- withr::local_tempfile(fileext = ".zarr", .local_envir = parent.frame())

@@ -1,4 +1,5 @@
-//! Neighbours and clusters by other crates, on the embedding and the graph that `examples/graph` of the core leaves:
+//! Finds neighbours and clusters with other crates, on the embedding and the graph that
+//! `examples/graph` of the core leaves:
 //!
 //! ```text
 //! peers knn EMBEDDING.f32 TRUTH.u32 METHOD     exhaustive, kmknn, hnswEF, ivfLISTS or nndK of ann-search-rs
@@ -8,14 +9,14 @@
 //!                                              PREFIX.{indptr.u64,indices.u32,data.f32}
 //! ```
 //!
-//! One process a method: it prints wall seconds, processor seconds, peak memory in MB and the quality as a line of JSON.
-//! Threads are those of RAYON_NUM_THREADS.
+//! A method has a process of its own, which prints wall seconds, processor seconds, peak memory in
+//! MB and the quality as a line of JSON. RAYON_NUM_THREADS sets the threads.
 
 use std::error::Error;
 use std::time::Instant;
 
 const DIM: usize = 50;
-/// Neighbours of a point, itself included, as scanpy counts.
+/// The number of neighbours of a point, itself included, as scanpy counts.
 const K: usize = 15;
 const SAMPLE: usize = 2000;
 const USAGE: &str = "usage: see the head of bench/peers/src/main.rs";
@@ -26,7 +27,7 @@ fn numbers<T, const N: usize>(path: &str, of: fn([u8; N]) -> T) -> Outcome<Vec<T
     Ok(std::fs::read(path)?.as_chunks().0.iter().map(|bytes| of(*bytes)).collect())
 }
 
-/// Processor seconds of this process so far (Linux).
+/// Returns the processor seconds of this process so far (Linux).
 fn processor() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
@@ -34,7 +35,7 @@ fn processor() -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-/// Peak resident memory so far in MB (Linux).
+/// Returns the peak resident memory so far in MB (Linux).
 fn peak() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("");
@@ -49,12 +50,12 @@ fn measured<T>(work: impl FnOnce() -> Outcome<T>) -> Outcome<(T, String)> {
     Ok((out, format!("\"seconds\":{wall:.2},\"processor\":{used:.2},\"peak_mb\":{:.0}", peak())))
 }
 
-/// The points whose neighbours are checked, of `n`.
+/// Returns the points, of `n`, whose neighbours are checked.
 fn sample(n: usize) -> impl Iterator<Item = usize> {
     (0..SAMPLE).map(move |i| i * n / SAMPLE)
 }
 
-/// The nearest K - 1 others of the sample, by squared distances in f64.
+/// Returns the nearest K - 1 other points of every sampled point, by squared distances in f64.
 fn exact(x: &[f32]) -> Vec<u32> {
     let n = x.len() / DIM;
     let row = |i: usize| &x[i * DIM..][..DIM];
@@ -69,7 +70,8 @@ fn exact(x: &[f32]) -> Vec<u32> {
     out
 }
 
-/// The share of true neighbours that were found, `of(i)` for point `i` of `n`.
+/// Returns the share of true neighbours that were found; `of(i)` gives the neighbours of point `i`
+/// of `n`.
 fn recall<'a>(n: usize, truth: &[u32], of: impl Fn(usize) -> &'a [u32]) -> f64 {
     let found = sample(n).zip(truth.chunks(K - 1)).map(|(i, truth)| truth.iter().filter(|j| of(i).contains(j)).count());
     found.sum::<usize>() as f64 / truth.len() as f64
@@ -79,7 +81,7 @@ fn search(x: &[f32], method: &str) -> Outcome<Vec<Vec<usize>>> {
     use ann_search_rs::*;
     let matrix = (x, x.len() / DIM, DIM);
     let (name, number) = method.split_at(method.find(|c: char| c.is_ascii_digit()).unwrap_or(method.len()));
-    // With the point itself, and with distances, which ours computes too.
+    // Neighbours include the point itself, and distances are computed, as ours does.
     let (found, _) = match name {
         "exhaustive" => query_exhaustive_self(&build_exhaustive_index(matrix, "euclidean"), K, true, false)?,
         "kmknn" => {
@@ -114,7 +116,7 @@ fn knn(path: &str, truth: &str, method: &str) -> Outcome {
     Ok(())
 }
 
-/// A symmetric graph with weights, as its rows.
+/// A symmetric graph with weights, in CSR form.
 struct Graph {
     indptr: Vec<u64>,
     indices: Vec<u32>,
@@ -140,7 +142,7 @@ impl Graph {
             .map(|(i, e)| (i, self.indices[e] as usize, f64::from(self.data[e])))
     }
 
-    /// Newman's modularity of clusters.
+    /// Computes Newman's modularity of clusters.
     fn modularity(&self, labels: &[usize]) -> f64 {
         let (mut inside, mut degree) = (0.0, vec![0.0; labels.iter().max().map_or(0, |&l| l + 1)]);
         for (i, j, weight) in self.edges() {
@@ -154,7 +156,8 @@ impl Graph {
     }
 }
 
-/// Clusters at resolution 1; turning the graph into the crate's own form counts, as checking it does in ours.
+/// Returns clusters at resolution 1. The time to convert the graph to the crate's own form counts,
+/// as checking it does in ours.
 fn clusters(graph: &Graph, method: &str) -> Outcome<Vec<usize>> {
     let n = graph.n();
     if let Some(how) = method.strip_prefix("bixverse") {

@@ -1,7 +1,8 @@
-"""omicverse 2.3.2 on our package, unmodified, against omicverse in memory: `make test-omicverse`.
+"""Compares unmodified omicverse 2.3.2 on our package with omicverse in memory: `make
+test-omicverse`.
 
-Every figure that is compared is shown at the end. The file is that of OMICVERSE_H5AD, else the 3k PBMCs beside the
-project, else the bundled example.
+Every figure that is compared is shown at the end. The file is that of OMICVERSE_H5AD, else the 3k
+PBMCs if they lie beside the project, else the bundled example.
 """
 
 import os
@@ -22,7 +23,7 @@ ov = pytest.importorskip("omicverse")
 ROOT = Path(__file__).resolve().parents[3]
 CANDIDATES = [ROOT.parent / "shared" / "data" / "pbmc3k.h5ad", ROOT / "inst" / "extdata" / "pbmc_like.h5ad"]
 N_TOP = 2000
-# Shown after the tests, see conftest.py.
+# The figures that conftest.py shows after the tests.
 FIGURES: list[str] = []
 MARKERS = ["CD3D", "NKG7", "MS4A1", "LYZ", "CST3", "PPBP"]
 
@@ -46,7 +47,7 @@ def relative(found, expected):
 
 
 def both():
-    """The file as omicverse reads it into memory and through our package."""
+    """Opens the file as omicverse reads it into memory, and through our package."""
     return ov.read(str(source())), ov.read(str(source()), backend="rust")
 
 
@@ -62,7 +63,7 @@ def quiet():
 
 
 def pipeline(adata, folder):
-    """omicverse's own tutorial, from QC to a file; what is compared at the end and on the way."""
+    """Runs omicverse's own tutorial, from QC to a file. Returns the values to compare."""
     seen = {}
     adata = ov.pp.qc(adata, tresh={"mito_perc": 0.2, "nUMIs": 500, "detected_genes": 250}, doublets=False)
     seen["qc obs"], seen["qc var"] = adata.obs.copy(), adata.var.copy()
@@ -197,7 +198,8 @@ def test_highly_variable_genes(flavor, n_top):
 
 
 def test_highly_variable_genes_seurat_v3():
-    """omicverse itself sends this flavor to Pearson residuals when data is on disk: compared with those in memory."""
+    """Compares this flavour with the genes chosen in memory, because omicverse itself uses Pearson
+    residuals instead when data are on disk."""
     import scanpy as sc
 
     memory, disk = both()
@@ -210,7 +212,7 @@ def test_highly_variable_genes_seurat_v3():
 
 def test_pegasus():
     memory, disk = log_normalised()
-    # As omicverse's preprocess() does it for either kind of data.
+    # omicverse's preprocess() makes these calls for either kind of data.
     ov.pp.identify_robust_genes(memory, percent_cells=0.05)
     oom.chunked_identify_robust_genes(disk, percent_cells=0.05)
     for adata in (memory, disk):

@@ -1,6 +1,7 @@
 #!/bin/sh
-# omicverse 2.3.2 and scanpy 1.11 on our wheel. Makes an environment for them first (2 GB, kept in the cache), then puts
-# the wheel in place of the anndataoom that omicverse brings. Arguments go to pytest.
+# Runs omicverse 2.3.2 and scanpy 1.11 on our wheel. First makes an environment for them (2 GB, kept
+# in the cache), then replaces the anndataoom that omicverse brings with the wheel. Arguments go to
+# pytest.
 set -eu
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/anndataoom
 env=$cache/omicverse-env

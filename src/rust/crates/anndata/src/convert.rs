@@ -1,4 +1,4 @@
-//! Arrays in memory, from one crate's form to the other's.
+//! Converts arrays in memory between the types of the crate `anndata` and those of the core.
 
 use anndata::data::{DynArray, DynCscMatrix, DynCsrMatrix};
 use anndata::ArrayData;
@@ -10,7 +10,7 @@ use nalgebra_sparse::{CscMatrix, CsrMatrix};
 use ndarray::ArrayD;
 use std::sync::Arc;
 
-/// Runs `$body` with `$v` bound to what a variant of numbers holds; gives `$otherwise` for texts.
+/// Runs `$body` with `$v` bound to the content of a numeric variant; gives `$otherwise` for texts.
 macro_rules! numbers {
     ($enum:ident, $value:expr, $v:ident => $body:expr, $otherwise:expr) => {
         match $value {
@@ -30,7 +30,8 @@ macro_rules! numbers {
     };
 }
 
-/// Runs `$body` with `$v` bound to the buffer of numbers, in a dtype that the crate `anndata` has: float16 becomes float32.
+/// Runs `$body` with `$v` bound to the buffer of numbers, in a dtype that the crate `anndata` has:
+/// float16 becomes float32.
 macro_rules! buffer {
     ($data:expr, $v:ident => $body:expr) => {
         match $data {
@@ -53,10 +54,12 @@ macro_rules! buffer {
     };
 }
 
-/// Returns a chain over a matrix that is in memory already, cells x genes. A matrix by columns is turned into rows.
+/// Returns a chain over a matrix in memory, cells x genes. A matrix in CSC form is converted to
+/// CSR.
 ///
 /// # Errors
-/// For a table, texts, an array of other than two dimensions, or a CSR matrix that repeats columns in a row.
+/// Fails for a table, for texts, for an array of other than two dimensions, and for a CSR matrix
+/// that repeats columns in a row.
 pub fn of_array(array: ArrayData) -> Result<LazyMatrix> {
     let texts = || anyhow!("expected a matrix of numbers, found texts");
     let source = match array {
@@ -99,11 +102,11 @@ where
     Ok(MemorySource::from_sparse(&Sparse { format, shape, indptr, indices, data: values.into() })?)
 }
 
-/// Returns an array, a sparse matrix or an array of texts in the form of the crate `anndata`, in its own dtype; float16, which
-/// that crate does not have, becomes float32.
+/// Converts an array, a sparse matrix or an array of texts to the type of the crate `anndata`, in
+/// its own dtype. float16, which that crate does not have, becomes float32.
 ///
 /// # Errors
-/// For a value of another encoding, by its name.
+/// Fails for a value of another encoding, with the encoding's name.
 pub fn array_of(value: Value) -> Result<ArrayData> {
     match value {
         Value::Array(Array { shape, data }) => {

@@ -1,4 +1,4 @@
-//! Matrices of an AnnData, in place.
+//! Opens matrices of an AnnData lazily, in its file.
 
 use anndata::{AnnData, AnnDataOp, AxisArraysOp};
 use anndata_hdf5::H5;
@@ -6,11 +6,13 @@ use anndataoom_core::store::Store;
 use anndataoom_core::{matrix, LazyMatrix};
 use anyhow::{bail, Context, Result};
 
-/// Returns `X`, cells x genes, in place: nothing is read until a verb asks for it, and then in blocks. The object must
-/// have been opened for reading (`H5::open`): a file that is open for writing is locked, and may lack what was not flushed.
+/// Returns `X`, cells x genes, as a lazy matrix: nothing is read until a verb needs it, and then
+/// block by block. The object must have been opened for reading (`H5::open`), because a file open
+/// for writing is locked and may lack data that were not flushed.
 ///
 /// # Errors
-/// When there is no `X`, when the file is open for writing, or when the matrix has an encoding that cannot be streamed.
+/// Fails if there is no `X`, if the file is open for writing, or if the matrix has an encoding that
+/// cannot be streamed.
 pub fn lazy_x(adata: &AnnData<H5>) -> Result<LazyMatrix> {
     if adata.x().is_none() {
         bail!("'{}' has no X; lazy_layer() takes a layer", adata.filename().display());
@@ -18,10 +20,10 @@ pub fn lazy_x(adata: &AnnData<H5>) -> Result<LazyMatrix> {
     in_place(adata, "X")
 }
 
-/// Returns the layer `name`, cells x genes, in place, as [`lazy_x`] does.
+/// Returns the layer `name`, cells x genes, as a lazy matrix, as [`lazy_x`] does.
 ///
 /// # Errors
-/// As [`lazy_x`]; for a layer that is not there, with the names of the layers that are.
+/// Fails as [`lazy_x`] does. For a missing layer the error lists the layers that exist.
 pub fn lazy_layer(adata: &AnnData<H5>, name: &str) -> Result<LazyMatrix> {
     if adata.layers().get(name).is_none() {
         let mut there = adata.layers().keys();

@@ -1,9 +1,10 @@
-//! Takes the matrices of an `anndata::AnnData<H5>` as lazy matrices of anndataoom, and puts results back.
+//! Takes the matrices of an `anndata::AnnData<H5>` as lazy matrices of anndataoom, and puts results
+//! back.
 //!
-//! A Rust program that works with the crate `anndata` asks for a matrix with [`lazy_x`] or [`lazy_layer`], which reads
-//! nothing yet, runs verbs of `anndataoom_core` on it within a memory budget, and saves their results into the file with
-//! [`apply`]. [`set_x`] streams a chain of lazy transforms into another object; [`of_array`] and [`array_of`] take single
-//! matrices across in memory.
+//! A Rust program that uses the crate `anndata` gets a matrix from [`lazy_x`] or [`lazy_layer`],
+//! which read nothing yet. It runs verbs of `anndataoom_core` on the matrix within a memory budget,
+//! and saves their results into the file with [`apply`]. [`set_x`] streams a chain of lazy
+//! transforms into another object. [`of_array`] and [`array_of`] convert single matrices in memory.
 //!
 //! ```
 //! use anndata::{AnnData, AnnDataOp, Backend};

@@ -1,4 +1,4 @@
-//! Results of verbs, back into an AnnData.
+//! Puts results of verbs into an AnnData.
 
 use crate::convert::array_of;
 use anndata::{AnnData, AnnDataOp, ArrayData, Backend};
@@ -12,13 +12,16 @@ use anndataoom_core::{LazyMatrix, Session};
 use anyhow::{Context as _, Result};
 use std::sync::Arc;
 
-/// Saves what a verb gave into the file of `adata`, and opens it again for reading and writing. All other elements stay as they
-/// are in the file, to the bit: order of categories, masks, compression. A save that is interrupted is finished when anndataoom next
-/// opens the file. Chains of the file ([`crate::lazy_x`]) must have been dropped: the file is in use while there are any.
+/// Saves the results of a verb into the file of `adata`, and opens the file again for reading and
+/// writing. All other elements keep their bytes in the file: order of categories, masks,
+/// compression. If a save is interrupted, anndataoom completes or discards it when it next
+/// opens the file. Chains of the file ([`crate::lazy_x`]) must have been dropped, because they keep
+/// the file in use.
 ///
 /// # Errors
-/// When the file cannot be closed, written or opened, or is in use; when a result has another length than the file's axis.
-/// The file is as it was then, and `adata` is closed.
+/// Fails if the file cannot be closed, written or opened, or is in use, and if a result has another
+/// length than the file's axis. `adata` is then closed. The file is as it was, unless only the last
+/// step failed, which opens it again.
 pub fn apply(adata: AnnData<H5>, patch: &Patch) -> Result<AnnData<H5>> {
     let path = adata.filename();
     adata.close().with_context(|| format!("cannot close '{}'", path.display()))?;
@@ -58,7 +61,8 @@ fn merged(store: &Arc<Store>, patch: &Patch) -> Result<H5adPlan> {
     Ok(plan)
 }
 
-/// Returns a table of the file with columns replaced or added; untouched, it is copied whole.
+/// Returns the plan of a table of the file with columns replaced or added. Without new columns the
+/// table is copied whole.
 fn table(store: &Arc<Store>, name: &str, new: &[(String, Value)]) -> Result<Part> {
     if new.is_empty() {
         return Ok(Part::copy(store, name));
@@ -79,13 +83,14 @@ fn put(to: &mut Vec<(String, Part)>, new: &[(String, Value)]) {
     }
 }
 
-/// Cells of a chunk that [`set_x`] hands over.
+/// The number of cells in a chunk that [`set_x`] hands over.
 const CHUNK: usize = 4096;
 
-/// Streams a chain, with all its lazy transforms, into `X` of an object of any backend, 4,096 cells at a time in one pass.
+/// Streams a chain, with all its lazy transforms, into `X` of an object of any backend, 4,096 cells
+/// at a time in one pass.
 ///
 /// # Errors
-/// The errors of reading the chain and of the backend. `X` is incomplete then.
+/// Returns the errors of reading the chain and of the backend. `X` is then incomplete.
 pub fn set_x<B: Backend>(adata: &AnnData<B>, x: &LazyMatrix, session: &Session) -> Result<()> {
     if x.shape().0 == 0 {
         return adata.set_x(array_of(collect(x, session, u64::MAX)?)?);

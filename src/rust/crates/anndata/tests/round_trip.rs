@@ -1,4 +1,5 @@
-//! An AnnData of a Rust program, through verbs of the core and back, compared with sums made by hand and with the file.
+//! Checks an AnnData of a Rust program whose matrices go through verbs of the core and back,
+//! against sums made by hand and against the file.
 
 use anndata::data::DataFrameIndex;
 use anndata::{AnnData, AnnDataOp, ArrayData, ArrayElemOp, AxisArraysOp, Backend};
@@ -79,7 +80,8 @@ fn metrics_come_back_into_the_object() {
 fn what_no_verb_touched_keeps_its_form() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path());
-    // Ordered categories in an order of their own, one of them unused: the crate `anndata` would write texts.
+    // Ordered categories in an order of their own, one of them unused; the crate `anndata` would
+    // write them as texts.
     let kind = Value::Categorical(Categorical {
         codes: (0..N as i32).map(|i| i % 3 - 1).collect(),
         categories: Box::new(Value::strings(["late", "early", "never"])),
@@ -100,7 +102,7 @@ fn what_no_verb_touched_keeps_its_form() {
     assert_eq!(element::read_column(&store, "obs", "stage").unwrap(), kind);
 }
 
-/// ln(1 + 100 x / total of the cell), in f64.
+/// Computes ln(1 + 100 x / total of the cell) in f64.
 fn logged() -> Array2<f64> {
     let total = |i: usize| (0..M).map(|j| f64::from(count(i, j))).sum::<f64>();
     Array2::from_shape_fn((N, M), |(i, j)| (100.0 * f64::from(count(i, j)) / total(i)).ln_1p())
@@ -120,7 +122,7 @@ fn a_pipeline_comes_back_into_the_object() {
     let (scaled, found) = {
         let x = normalized(&lazy_x(&adata).unwrap(), &session);
         let (x, scaled) = scale(&x, &ScaleOptions::default(), &session).unwrap();
-        // A chain of the file is alive: nothing may be saved.
+        // A chain of the file is alive, so nothing may be saved.
         let refused = format!("{:#}", apply(open(&adata.filename()), &scaled.patch().unwrap()).unwrap_err());
         assert!(refused.contains("cannot save into"), "{refused}");
         let options = PcaOptions { n_comps: Some(K), ..PcaOptions::default() };
@@ -132,7 +134,8 @@ fn a_pipeline_comes_back_into_the_object() {
     let adata = apply(open(&dir.path().join("cells.h5ad")), &found.patch(None, None, None).unwrap()).unwrap();
     assert_eq!(adata.obsm().get_item::<Array2<f32>>("X_pca").unwrap().unwrap(), coordinates);
 
-    // Standardised columns by hand, and their covariance times each component: the component times its variance.
+    // Standardises columns by hand, and multiplies their covariance by each component, which must
+    // give the component times its variance.
     let mut z = logged();
     for mut column in z.columns_mut() {
         let (mean, sd) = (column.mean().unwrap(), column.std(1.0));

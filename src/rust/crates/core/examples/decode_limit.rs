@@ -1,14 +1,15 @@
-//! The decode limit of a CSR matrix in a file or Zarr store, and how close one full pass comes to it.
+//! Measures the decode limit of a CSR matrix in a file or Zarr store, and how close one full pass
+//! comes to it.
 //!
-//! `decode_limit FILE.h5ad|STORE.zarr [ELEMENT] [THREADS] [REPEATS]` times, alternating,
-//! - `bare`: positioned reads and libdeflate (Zstandard) over all chunks of `data` and `indices`, nothing else (gzip in a
+//! `decode_limit FILE.h5ad|STORE.zarr [ELEMENT] [THREADS] [REPEATS]` times four loops in turn:
 //!   file; zstd in shards whose index is at their end, of 32-bit values, in a store);
 //! - `pass`: one full pass through the engine with row sums and per-gene sums and sums of squares;
 //! - `packing`: the same pass, which leaves packed rows;
 //! - `packed`: the same pass over these.
 //!
-//! and prints the best of each in seconds, with its ratio to the bare loop, and the processor time where the system tells it
-//! (on a busy machine the better measure). The bare loop is the limit of the format on this machine.
+//! It prints the best of each in seconds with its ratio to the bare loop, and the processor time
+//! where the system tells it (the better measure on a busy machine). The bare loop is the limit of
+//! the format on this machine.
 
 use anndataoom_core::chain::LazyMatrix;
 use anndataoom_core::matrix::{open, Block, Storage};
@@ -23,10 +24,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// File, address, stored size and decoded size of a chunk.
+/// A chunk: its file, offset, stored size and decoded size in bytes.
 type Chunk = (Arc<File>, u64, usize, usize);
 
-/// The chunks in the shards of a store: the extents of a chunk are the only ones in brackets after their name.
+/// Returns the chunks in the shards of a store. Extents are parsed from the text of the metadata:
+/// the lists after `"chunk_shape"` give the extents of shards and chunks.
 fn sharded(path: &str, element: &str) -> Result<Vec<Chunk>, Box<dyn Error>> {
     let mut all = Vec::new();
     for name in ["data", "indices"] {
@@ -104,7 +106,7 @@ fn bare(is_zstd: bool, chunks: &[Chunk], threads: usize) -> Result<f64, Box<dyn 
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Sums of the rows; sums and sums of squares of the columns.
+/// Computes the sums of the rows, and the sums and sums of squares of the columns.
 #[derive(Serialize)]
 struct Everything {
     n: usize,
@@ -126,7 +128,8 @@ impl Reducer for Everything {
         if let Storage::Csr { indptr, indices, data } = &block.storage {
             with_data!(data, v => {
                 for (row, w) in rows.iter_mut().zip(indptr.windows(2)) {
-                    // Eight sums in flight: one would wait for each addition in turn.
+                    // Eight sums in flight, because a single one would wait for each addition in
+                    // turn.
                     let mut sums = [0.0; 8];
                     for (k, (&c, x)) in indices[w[0]..w[1]].iter().zip(&v[w[0]..w[1]]).enumerate() {
                         let x = anndataoom_core::element::Number::to_f64(*x);
@@ -168,7 +171,7 @@ impl Reducer for Everything {
     }
 }
 
-/// Seconds of a pass, and a number made of its results.
+/// Returns the seconds of a pass, and a checksum of its results.
 fn pass(path: &str, element: &str, session: &Session) -> Result<(f64, f64), Box<dyn Error>> {
     let x = LazyMatrix::new(open(&Store::open(path)?, element)?);
     let (n, m) = x.shape();
@@ -177,7 +180,7 @@ fn pass(path: &str, element: &str, session: &Session) -> Result<(f64, f64), Box<
     Ok((start.elapsed().as_secs_f64(), rows.iter().sum::<f64>() + genes.iter().map(|g| g.1).sum::<f64>()))
 }
 
-/// The least seconds of a piece of work, by the clock and of processors.
+/// The least seconds of a piece of work, by the clock and by processor time.
 struct Best {
     name: &'static str,
     wall: f64,
@@ -197,7 +200,7 @@ impl Best {
     }
 }
 
-/// Processor seconds of this process so far (Linux).
+/// Returns the processor seconds of this process so far (Linux).
 fn processor() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();

@@ -1,4 +1,4 @@
-//! The graph stage on an embedding, step by step:
+//! Runs the graph stage on an embedding, step by step:
 //!
 //! ```text
 //! graph simulated N OUT.f32      X_pca (N x 50) of simulated counts: 4,000 genes, 20 types
@@ -8,9 +8,10 @@
 //! graph again PREFIX [...]       UMAP and Leiden of the graph that `run --out PREFIX` left
 //! ```
 //!
-//! Embeddings are raw little-endian f32 rows of 50. `run` prints one line of JSON per step: wall seconds, processor
-//! seconds, peak memory so far in MB (Linux), a hash of the result, and what there is to say of it. `--umap` and
-//! `--leiden` are numbers of seeds; `--out` leaves neighbours, graph, embeddings and clusters as raw arrays.
+//! Embeddings are raw little-endian f32 rows of 50. `run` prints one line of JSON per step: wall
+//! seconds, processor seconds, peak memory so far in MB (Linux), a hash of the result, and details
+//! of the step. `--umap` and `--leiden` are numbers of seeds. `--out` writes neighbours, graph,
+//! embeddings and clusters as raw arrays.
 
 use anndataoom_core::graph::{self, KnnParams, LeidenParams, Method, Partition, UmapParams, UmapResult};
 use anndataoom_core::ops::{self, NormalizeOptions, PcaOptions, ScaleOptions};
@@ -29,7 +30,7 @@ const USAGE: &str =
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-/// Processor seconds of this process so far (Linux).
+/// Returns the processor seconds of this process so far (Linux).
 fn processor() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
@@ -37,7 +38,7 @@ fn processor() -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-/// Peak resident memory so far in MB (Linux).
+/// Returns the peak resident memory so far in MB (Linux).
 fn peak() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("");
@@ -71,7 +72,7 @@ fn simulated(n_obs: usize, path: &str) -> Outcome {
     write(path, &found.x_pca, f32::to_le_bytes)
 }
 
-/// SplitMix64.
+/// Advances a SplitMix64 generator.
 fn bits(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -87,8 +88,9 @@ fn normal(state: &mut u64) -> f64 {
     (-2.0 * (1.0 - uniform(state)).ln()).sqrt() * (std::f64::consts::TAU * uniform(state)).cos()
 }
 
-/// A tree of 24 nodes in 50 dimensions of falling variance: a third of the cells sit around nodes, the others anywhere
-/// on the edges between them, with noise of half a cluster's distance to the next.
+/// Writes `n` points around a tree of 24 nodes in 50 dimensions of decreasing variance. A third of
+/// the points lie around nodes, the others anywhere on the edges between them. The noise is about
+/// two fifths of the length of an edge.
 fn continuum(n: usize, path: &str) -> Outcome {
     const NODES: usize = 24;
     let mut random = 7u64;
@@ -110,13 +112,13 @@ fn continuum(n: usize, path: &str) -> Outcome {
     write(path, &x, f32::to_le_bytes)
 }
 
-/// FNV-1a of the bytes of a result, by which runs are compared.
+/// Returns the FNV-1a hash of a result's words as a field of JSON. Runs are compared by it.
 fn hash(bytes: impl Iterator<Item = u32>) -> String {
     let mixed = bytes.fold(0xCBF2_9CE4_8422_2325u64, |h, word| (h ^ u64::from(word)).wrapping_mul(0x0100_0000_01B3));
     format!(",\"hash\":\"{mixed:016x}\"")
 }
 
-/// Options of `run` and `again`.
+/// The options of `run` and `again`.
 struct Options {
     session: Session,
     epochs: usize,
@@ -155,7 +157,7 @@ fn floats(path: &str) -> Outcome<Vec<f32>> {
     Ok(std::fs::read(path)?.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
 }
 
-/// Neighbours and their graph.
+/// Computes neighbours and their graph from an embedding file.
 fn neighbours(path: &str, options: &Options) -> Outcome<Network> {
     let Options { session, recall, search, out, .. } = options;
     let data = floats(path)?;
@@ -186,7 +188,7 @@ fn neighbours(path: &str, options: &Options) -> Outcome<Network> {
     Ok(network)
 }
 
-/// The graph that [`neighbours`] left.
+/// Reads the graph that [`neighbours`] left at `prefix`.
 fn left(prefix: &str) -> Outcome<Network> {
     let read = |name: &str| std::fs::read(format!("{prefix}.{name}"));
     let indptr: Vec<usize> = read("indptr.u64")?
@@ -198,7 +200,7 @@ fn left(prefix: &str) -> Outcome<Network> {
     CsMatI::try_new((n, n), indptr, indices, floats(&format!("{prefix}.data.f32"))?).map_err(|e| e.3.into())
 }
 
-/// UMAP and Leiden.
+/// Computes UMAP and Leiden, once for each seed.
 fn embed_and_cluster(network: &Network, options: &Options) -> Outcome {
     let Options { session, epochs, umap, leiden, out, .. } = options;
     for seed in 0..*umap {

@@ -1,12 +1,13 @@
-//! The job from reading to PCA, step by step:
+//! Runs the pipeline from reading to PCA, step by step:
 //!
 //! ```text
 //! pipeline [--threads 2] [--memory-mb 256] [--n-top-genes 2000] [--n-comps 50] FILE.h5ad
 //! ```
 //!
-//! Quality control, highly variable genes by Pearson residuals, normalise, log1p, select, scale (clipped at 10), PCA.
-//! Prints for each step the wall time, the processor time of all threads, and the peak memory so far (Linux), then
-//! the first variances: the same digits for any number of threads and any memory.
+//! The steps are quality control, highly variable genes by Pearson residuals, normalisation, log1p,
+//! selection, scaling (clipped at 10) and PCA. The program prints for each step the wall time, the
+//! processor time of all threads and the peak memory so far (Linux), then the first variances.
+//! Their digits do not depend on threads or memory.
 
 use anndataoom_core::matrix::open;
 use anndataoom_core::ops::{self, Flavor, HvgOptions, NormalizeOptions, PcaOptions, QcOptions, ScaleOptions};
@@ -15,7 +16,7 @@ use anndataoom_core::{LazyMatrix, Session};
 use std::error::Error;
 use std::time::Instant;
 
-/// Processor seconds of this process so far (Linux).
+/// Returns the processor seconds of this process so far (Linux).
 fn processor() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
@@ -23,7 +24,7 @@ fn processor() -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-/// Peak resident memory so far in MB (Linux).
+/// Returns the peak resident memory so far in MB (Linux).
 fn peak() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("");

@@ -1,6 +1,7 @@
-//! Verbs survive memory that runs out: whichever large request fails, a verb gives an error that says so, or its result,
-//! and the next call gives the right one. Alone in its process: requests of all threads are counted. With
-//! `TRACE_REFUSED=1` each refusal shows where it was asked for, which tells the place of an abort.
+//! Checks that verbs survive failing allocations: whichever large request is refused, the verb
+//! returns its right result or an error that names memory. The test is alone in its process because
+//! the allocator counts the requests of all threads. With `TRACE_REFUSED=1` every refusal prints its
+//! backtrace, which locates an abort.
 
 use anndataoom_core::element::{self, Array, Categorical, DataFrame, Sparse, SparseFormat, Value};
 use anndataoom_core::graph::{
@@ -23,15 +24,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Requests of this many bytes or more are large.
+/// The size in bytes from which a request counts as large.
 const LARGE: usize = 1 << 15;
 
-/// The system's allocator, which refuses the large request that is counted down to.
+/// The system's allocator with a countdown of large requests: the request that ends it is refused.
 struct Failing {
     left: AtomicI64,
 }
 
-// SAFETY: every call goes to the system's allocator as it is, or is refused with null.
+// SAFETY: every call either goes to the system's allocator unchanged or is refused with null.
 unsafe impl GlobalAlloc for Failing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.size() >= LARGE && !asking() && AUDIT.load(Ordering::Relaxed) {
@@ -43,12 +44,12 @@ unsafe impl GlobalAlloc for Failing {
             }
             return std::ptr::null_mut();
         }
-        // SAFETY: the caller's promises are those of the system's allocator.
+        // SAFETY: the caller gives the guarantees that the system's allocator asks for.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as above.
+        // SAFETY: the caller gives the guarantees that the system's allocator asks for.
         unsafe { System.dealloc(at, layout) }
     }
 }
@@ -56,15 +57,15 @@ unsafe impl GlobalAlloc for Failing {
 #[global_allocator]
 static FAILING: Failing = Failing { left: AtomicI64::new(-1) };
 
-/// Whether requests that cannot fail are listed, see [`audit`].
+/// Whether large requests that cannot be refused are noted, see [`audit`].
 static AUDIT: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static AUDITING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Notes a large request that cannot be refused. With `AUDIT_REQUESTS=1` the test prints the places of these and refuses
-/// nothing; they are lines of the sources where the core was built with
+/// Notes a large request that cannot be refused. With `AUDIT_REQUESTS=1` the test prints where such
+/// requests are made and refuses nothing. The places are source lines if the core was built with
 /// `--config 'profile.release.package.anndataoom-core.debug="line-tables-only"'`.
 fn audit(size: usize) {
     LARGEST.fetch_max(size, Ordering::Relaxed);
@@ -81,11 +82,13 @@ fn audit(size: usize) {
     AUDITING.set(false);
 }
 
-/// Bytes of the largest of them.
+/// The size in bytes of the largest request that could not be refused.
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 static PLACES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Runs `verb` with each of its large requests refused in turn.
+/// Runs `verb` once for each of its large requests, with that request refused. Checks that the
+/// value is `right` or the error is one of memory, and that larger requests than [`SMALL`] can be
+/// refused.
 fn survives<T>(name: &str, verb: impl Fn() -> Result<T>, right: impl Fn(&T) -> bool) {
     AUDIT.store(true, Ordering::Relaxed);
     let found = verb().unwrap();
@@ -120,13 +123,14 @@ fn values(n: usize, m: usize, every: usize) -> Vec<f64> {
     (0..n * m).map(value).collect()
 }
 
-/// Points in a few clusters.
+/// Makes `N` points in `D` dimensions that lie in five groups.
 fn points() -> Array2<f32> {
     let of = |(i, &v): (usize, &f64)| v as f32 + (i / D % 5 * 20) as f32 + (i % 977) as f32 / 97.0;
     Array2::from_shape_vec((N, D), values(N, D, 1).iter().enumerate().map(of).collect()).unwrap()
 }
 
-/// Runs all that give a value that can be compared.
+/// Runs [`survives`] for every expression whose value can be compared with that of an undisturbed
+/// run.
 macro_rules! all_survive {
     ($($name:expr => $verb:expr;)*) => {$({
         let expected = $verb.unwrap();
@@ -167,7 +171,7 @@ fn neighbours(session: &Session) {
     }
 }
 
-/// Counts of cells and genes, compressed.
+/// Makes a sparse matrix of counts, `N` cells x 60 genes, in `format`.
 fn counts(format: SparseFormat) -> Sparse {
     let (n, m) = (N, 60);
     let (mut indptr, mut indices, mut data) = (vec![0], Vec::new(), Vec::<f32>::new());
@@ -182,7 +186,7 @@ fn counts(format: SparseFormat) -> Sparse {
     csr.to_format(format).unwrap()
 }
 
-/// All verbs of a matrix.
+/// Runs every verb that takes a matrix.
 fn verbs(name: &str, counts: &LazyMatrix, session: &Session) {
     let (n, m) = counts.shape();
     let named = |verb: &str| format!("{verb} of {name}");
@@ -328,7 +332,7 @@ fn matrices(session: &Session) {
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
-/// A team of one: every pass goes through the bytes of its partial result.
+/// A team of one process: every pass serializes its partial result and reads it back.
 #[derive(Debug)]
 struct Alone;
 
@@ -342,7 +346,7 @@ impl Team for Alone {
     }
 }
 
-/// Verbs whose partial results are large.
+/// Runs, in a team of one, the verbs whose partial results are large.
 fn in_pieces(x: &LazyMatrix, store: &Arc<Store>, folder: &Path, session: &Session) {
     let session = &Session { team: Some(Arc::new(Alone)), ..Session::with_threads(session.threads) };
     let few = PcaOptions { n_comps: Some(20), ..PcaOptions::default() };
@@ -359,7 +363,8 @@ fn in_pieces(x: &LazyMatrix, store: &Arc<Store>, folder: &Path, session: &Sessio
     }
 }
 
-/// One test, as whatever runs beside would be refused its requests too.
+/// Checks every verb under every refusal. The file has one test only, because a test beside it would
+/// have its requests refused too.
 #[test]
 fn every_verb_survives_every_refusal() {
     let session = Session::with_threads(2);

@@ -1,5 +1,6 @@
-//! Products take the same memory, and give the same bits, whatever caches the processor has. Alone in its process: the
-//! largest request is that of all threads.
+//! Checks that products take the same memory and give the same bits whatever caches the processor
+//! has. The tests are alone in their process because the allocator measures the requests of all
+//! threads.
 #![cfg(target_os = "linux")]
 
 use anndataoom_core::element::{Array, Data};
@@ -11,19 +12,19 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The system's allocator, which remembers the largest request.
+/// The system's allocator with a record of the largest request in bytes.
 struct Largest(AtomicUsize);
 
-// SAFETY: every call goes to the system's allocator as it is.
+// SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Largest {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.0.fetch_max(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promises are those of the system's allocator.
+        // SAFETY: the caller gives the guarantees that the system's allocator asks for.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as above.
+        // SAFETY: the caller gives the guarantees that the system's allocator asks for.
         unsafe { System.dealloc(at, layout) }
     }
 }
@@ -31,7 +32,8 @@ unsafe impl GlobalAlloc for Largest {
 #[global_allocator]
 static LARGEST: Largest = Largest(AtomicUsize::new(0));
 
-/// Most a product may ask for: what it holds and the buffers of its blocks.
+/// The upper bound in bytes of a single request of a product: its result and the buffers of its
+/// blocks.
 const MOST: usize = 12 << 20;
 
 fn dense(n: usize, p: usize) -> LazyMatrix {
@@ -40,10 +42,11 @@ fn dense(n: usize, p: usize) -> LazyMatrix {
     LazyMatrix::new(MemorySource::from_array(array).unwrap().into())
 }
 
-/// Prints the bits of components by both methods; what the test below runs with other caches.
+/// Checks that both methods of PCA stay below the bound, and prints the bits of the components. The
+/// test below runs this one again with other caches.
 #[test]
 fn components_ask_for_little() {
-    // More threads than one: each has buffers of its own.
+    // Several threads, because each has its own buffers.
     let session = Session::with_threads(3);
     let mut bits = 0u64;
     for (n, p) in [(900, 400), (90, MAX_EXACT + 100)] {
@@ -51,7 +54,7 @@ fn components_ask_for_little() {
         LARGEST.0.store(0, Ordering::Relaxed);
         let found = ops::pca(&x, &PcaOptions { n_comps: Some(10), ..PcaOptions::default() }, &session).unwrap();
         let largest = LARGEST.0.load(Ordering::Relaxed);
-        // The vectors kept between restarts, whose columns are padded.
+        // The vectors kept between restarts; their columns are padded.
         let held = if p > MAX_EXACT { 1024 * (p + 64) * 8 } else { 0 };
         assert!(largest <= MOST.max(held), "{n} x {p}: a request of {largest} bytes");
         bits = found.loadings.iter().fold(bits, |b, v| b.rotate_left(5).wrapping_mul(31) ^ v.to_bits());
@@ -59,7 +62,8 @@ fn components_ask_for_little() {
     println!("bits {bits:016x}");
 }
 
-/// A folder like the kernel's of processors, with one whose caches are as large as told.
+/// Writes a folder in the form of the kernel's `/sys/devices/system/cpu`, for one processor with a
+/// third-level cache of `third` bytes.
 fn pretend(at: &Path, third: usize) {
     for (index, level, bytes) in [(0, 1, 32 << 10), (1, 2, third / 16), (2, 3, third)] {
         let cache = at.join(format!("cpu0/cache/index{index}"));

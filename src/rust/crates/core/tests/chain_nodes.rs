@@ -1,4 +1,5 @@
-//! Lazy nodes against plain arithmetic, sparse and dense, selected before and after; and chains that were saved.
+//! Compares lazy nodes with plain arithmetic: sparse and dense, with a selection before and after
+//! the nodes, and after saving the chain and reading it back.
 
 mod ops_support;
 
@@ -13,7 +14,7 @@ use ops_support::{dense, f64s, random_counts, sparse, u16s, values};
 const N: usize = 60;
 const M: usize = 14;
 
-/// One node of each kind on a counts matrix, the last ones filling zeros.
+/// Queues one node of each kind on a matrix of counts; the last nodes fill in zeros.
 fn every_node(x: &LazyMatrix) -> LazyMatrix {
     let by_row: Vector<f64> = (0..N).map(|i| 1.0 + i as f64 / 8.0).collect::<Vec<_>>().into();
     let by_column: Vector<f64> = (0..M).map(|j| 0.5 + j as f64).collect::<Vec<_>>().into();
@@ -43,7 +44,7 @@ fn every_node(x: &LazyMatrix) -> LazyMatrix {
     x.with(combat).unwrap()
 }
 
-/// The same in the open.
+/// Computes what [`every_node`] queues, by plain arithmetic on dense values.
 fn twin(counts: &[f64]) -> Vec<f64> {
     let one = |(at, &x): (usize, &f64)| {
         let (i, j) = (at / M, at % M);
@@ -66,7 +67,7 @@ fn values_are_the_formulas_in_every_layout() {
         let x = every_node(&plain);
         let close = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
         assert!(close(&values(&x), &expected));
-        // Selected after, and saved in between.
+        // A selection after the nodes, and a chain saved in between.
         let (rows, columns) = ([5u32, 59, 5, 0], [13u32, 2, 2]);
         let part = x.select(Some(&rows), Some(&columns)).unwrap();
         let wanted: Vec<f64> = rows

@@ -1,4 +1,4 @@
-//! Stacked matrices against a twin put together entry by entry in memory.
+//! Compares stacked matrices with a twin that is put together entry by entry in memory.
 
 mod matrix_common;
 
@@ -10,7 +10,7 @@ use anndataoom_core::{ops, with_data, Error};
 use matrix_common::*;
 use std::sync::Arc;
 
-/// A member and its entries by row; every entry of a dense one.
+/// A member of a stack and its stored entries by row. A dense member stores every entry.
 #[derive(Clone)]
 struct Known {
     x: LazyMatrix,
@@ -41,7 +41,7 @@ fn filled<T: Number>(_: &[T], values: &[f64]) -> Data {
     T::wrap(values.iter().map(|&x| T::from_f64(x)).collect())
 }
 
-/// The stack, and the same in memory.
+/// Makes a stack, and its twin in memory.
 fn both(
     along: Along,
     known: &[Known],
@@ -107,7 +107,7 @@ fn both(
     (Arc::new(stack), twin)
 }
 
-/// Maps of an outer join: some columns shared, some a member's own.
+/// Makes the maps of an outer join: some columns are shared, some belong to one member.
 fn outer(known: &[Known], along: Along, aligned: usize, seed: u64) -> Vec<Option<Vec<u32>>> {
     let mut random = Random(seed);
     known
@@ -172,7 +172,8 @@ fn along_var() {
     }
 }
 
-/// Rows dealt among the members: many blocks of the stack need the same block of a member.
+/// Checks rows that are dealt among the members, so that many blocks of the stack need the same
+/// block of a member.
 #[test]
 fn interleaved_rows_of_many_blocks() {
     let dir = Dir::new();
@@ -195,7 +196,7 @@ fn interleaved_rows_of_many_blocks() {
     assert!(rows_of(&ordered, rows.len()) == expected);
 }
 
-/// Nodes recorded on a member stay on it, and more can be recorded on the stack.
+/// Checks that nodes recorded on a member stay on it, and that more can be recorded on the stack.
 #[test]
 fn recorded_operations() {
     let dir = Dir::new();
@@ -235,7 +236,7 @@ fn recorded_operations() {
                 let part = part.select(Some(&back), Some(&[3, 0])).unwrap();
                 let got = nonzero(rows_of(&blocks(&x, Order::Matrix, 2).unwrap(), rows(&x)));
                 let expected = nonzero(rows_of(&blocks(&part, Order::Matrix, 1).unwrap(), rows(&part)));
-                // Between a member and what is recorded on the whole, values are float32: the last bits may differ.
+                // A member hands its values to the stack as float32, so the last bits may differ.
                 for (got, expected) in got.iter().zip(&expected) {
                     assert_eq!(got.len(), expected.len());
                     for (g, e) in got.iter().zip(expected) {

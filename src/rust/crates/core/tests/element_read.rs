@@ -1,4 +1,5 @@
-//! Every encoding, read from files that anndata 0.12 and h5py wrote (tests/golden/make_elements.py).
+//! Reads every encoding from files that anndata 0.12 and h5py wrote
+//! (tests/golden/make_elements.py).
 
 use anndataoom_core::element::*;
 use anndataoom_core::store::Store;
@@ -263,7 +264,7 @@ fn hostile_elements_are_errors_that_name_them() {
     let s = golden("elements_hostile.h5");
     let mut seen = 0;
     for key in s.keys("").unwrap() {
-        // One bad column does not hide the others: below.
+        // The other columns of such a table remain readable, which is checked below.
         if ["code_too_large", "text_as_number"].contains(&key.as_str()) {
             continue;
         }
@@ -337,7 +338,8 @@ fn threads_may_read_the_same_file() {
     });
 }
 
-/// Damage anywhere is an error or goes unnoticed, never a crash: bytes of a small file are overwritten in turn.
+/// Checks that damage is an error or goes unnoticed, and is never a crash: bytes of a small file
+/// are overwritten in turn.
 #[test]
 fn damaged_bytes_do_not_crash() {
     let whole = std::fs::read(golden("elements_legacy.h5ad").location().path().unwrap()).unwrap();

@@ -1,6 +1,7 @@
-//! anndata writes, the core reads and writes again, the core and anndata read the result: all equal.
+//! Checks round trips: anndata writes a file, the core reads and rewrites it, and the core and
+//! anndata find the rewritten file equal to the first.
 //!
-//! With `ANNDATAOOM_PYTHON` naming a Python that has anndata 0.12, anndata itself compares the two files.
+//! anndata itself compares the two files if `ANNDATAOOM_PYTHON` names a Python with anndata 0.12.
 
 use anndataoom_core::element::{self, Value, WriteOptions};
 use anndataoom_core::store::{Compression, GroupWriter, Store, Writer};
@@ -16,7 +17,7 @@ fn golden() -> Arc<Store> {
     Store::open(repository().join("tests/golden/elements.h5ad")).unwrap()
 }
 
-/// A directory of this test, empty at its start and gone at its end.
+/// A directory of one test, empty at first and removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -34,14 +35,14 @@ impl Drop for Scratch {
     }
 }
 
-/// Every element below the root, decoded and written again.
+/// Decodes every element below the root and writes it into another file.
 fn rewrite(from: &Arc<Store>, to: &Path, options: &WriteOptions) {
     let writer = Writer::create(to).unwrap();
     let root = writer.root().unwrap();
     root.set_encoding("anndata", "0.1.0").unwrap();
     for key in from.keys("").unwrap() {
         match element::read(from, &key).unwrap() {
-            // `raw` is a dict under another name.
+            // `raw` is encoded as a dict.
             Value::Dict(items) if key == "raw" => {
                 let raw: GroupWriter<'_> = root.group("raw").unwrap();
                 raw.set_encoding("raw", "0.1.0").unwrap();
@@ -81,7 +82,7 @@ fn every_encoding_survives() {
     }
 }
 
-/// The bundled file, and pbmc3k where it lies beside the project.
+/// Checks the bundled file, and pbmc3k if it lies beside the project.
 #[test]
 fn whole_files_survive() {
     let shared = std::env::var_os("ANNDATAOOM_SHARED").map_or_else(|| repository().join("../shared"), PathBuf::from);
@@ -122,7 +123,7 @@ fn other_types_survive() {
     for key in keys.iter().filter(|k| !["nan_inf", "zero_d"].contains(&k.as_str())) {
         let (a, b) = (element::read(&from, key).unwrap(), element::read(&again, key).unwrap());
         match (a, b) {
-            // The order of a plain group's keys is that of their names.
+            // The keys of a plain group are ordered by name.
             (Value::Dict(mut a), Value::Dict(b)) => {
                 a.sort_by(|x, y| x.0.cmp(&y.0));
                 assert_eq!(a, b, "{key}");
@@ -200,7 +201,7 @@ fn what_cannot_be_written_is_refused() {
     let array = Value::Array(element::Array { shape: vec![3], data: vec![1_u8].into() });
     assert_eq!(put("short", &array).unwrap_err().class(), "shape");
     assert_eq!(put("nul", &Value::strings(["a\0b"])).unwrap_err().class(), "parameter");
-    // More text in an attribute than an object header of 64 KiB holds.
+    // More text in one attribute than an object header of 64 KiB can hold.
     let wide: Vec<(String, Value)> = (0..6000).map(|i| (format!("column number {i}"), good())).collect();
     put("wide", &table(wide.iter().map(|(n, v)| (n.as_str(), v.clone())).collect(), None)).unwrap();
     drop(root);

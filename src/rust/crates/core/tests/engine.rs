@@ -1,5 +1,5 @@
-//! Promises of the engine for any file: every chunk decoded once a pass, the same bits for any number of threads, and a
-//! plan that says what happens.
+//! Checks the promises of the engine for any file: a pass decodes every chunk once, the bits do not
+//! depend on the number of threads, and the plan says what happens.
 
 mod matrix_common;
 
@@ -16,7 +16,8 @@ use matrix_common::*;
 use std::path::Path;
 use std::sync::Arc;
 
-/// One file with the matrix in all three layouts, cut into chunks that meet no block: several blocks each.
+/// Writes a file with the matrix in all three layouts. There are several blocks, and no chunk ends
+/// where a block ends.
 fn write(path: &Path) {
     write_with(path, "lzf");
 }
@@ -70,7 +71,7 @@ fn no_chunk_is_decoded_twice_in_a_pass() {
                         (None, None) => assert_eq!(n, chunks, "{what}"),
                         _ => assert!(n <= chunks, "{what}"),
                     }
-                    // Chunks without selected values are not decoded, where the layout allows.
+                    // Chunks without selected values are not decoded where the layout permits.
                     let spared = match element {
                         "csr" => rows == Some(&run),
                         "csc" => columns.is_some(),
@@ -83,7 +84,8 @@ fn no_chunk_is_decoded_twice_in_a_pass() {
     }
 }
 
-/// Everything every reducer gives, to the bit: printed floats are exact, and NaN equals NaN.
+/// Returns the results of every reducer as text, to the bit: printed floats are exact, and NaN
+/// equals NaN.
 fn everything(source: &Arc<dyn Source>, session: &Session) -> Vec<String> {
     let x = LazyMatrix::new(source.clone());
     let mut out = vec![
@@ -133,7 +135,7 @@ fn every_reducer_gives_the_same_bits_for_1_2_3_and_8_threads() {
             everything(&open(&path, element).unwrap(), &session)
         };
         let one = run(1, 256 << 20);
-        // Layouts share everything past the blocks.
+        // One layout gets all the settings, as all layouts share the code after the blocks.
         let all = [(8, 1 << 20), (2, 256 << 20), (3, 64 << 20)];
         for &(threads, memory) in &all[..if element == "csr" { 3 } else { 1 }] {
             for (i, (a, b)) in one.iter().zip(run(threads, memory)).enumerate() {
@@ -143,7 +145,8 @@ fn every_reducer_gives_the_same_bits_for_1_2_3_and_8_threads() {
     }
 }
 
-/// With packed rows and without, in one thread and many; and all of it decodes the file once.
+/// Checks that results have the same bits with and without packed rows, in one thread and in many,
+/// and that with packed rows the file is decoded once in all.
 #[test]
 fn packed_rows_change_no_bit_of_any_reducer() {
     let dir = Dir::new();
@@ -157,7 +160,7 @@ fn packed_rows_change_no_bit_of_any_reducer() {
         };
         let (expected, reads) = run(2, Some(0));
         assert!(reads.decoded > 8 * reads.chunks);
-        // Bounded to less than they take, too.
+        // The bound may also be smaller than the packed rows.
         for (threads, packed) in [(1, None), (8, None), (3, Some(1 << 20))] {
             let (found, reads) = run(threads, packed);
             assert!(packed.is_some() || reads.decoded == reads.chunks, "{element}, {threads} threads: {reads:?}");
@@ -168,7 +171,7 @@ fn packed_rows_change_no_bit_of_any_reducer() {
     }
 }
 
-/// The plan against what each verb decodes.
+/// Compares the plan with the chunks that each verb decodes.
 #[test]
 fn the_plan_is_what_happens() {
     let dir = Dir::new();
@@ -195,7 +198,7 @@ fn the_plan_is_what_happens() {
         }};
     }
     let pearson = HvgOptions { flavor: Flavor::PearsonResiduals, n_top_genes: Some(200), ..HvgOptions::default() };
-    // Without sums from an earlier pass: two passes, with them one.
+    // Two passes without sums from an earlier pass, one pass with them.
     step!(x, "highly_variable_genes 'pearson_residuals'", ops::highly_variable_genes(&x, &pearson, &session).unwrap());
     let x = LazyMatrix::new(source.clone());
     step!(x, "calculate_qc_metrics", ops::calculate_qc_metrics(&x, &QcOptions::default(), &session).unwrap());
@@ -219,7 +222,7 @@ fn the_plan_is_what_happens() {
     let sets = vec![(0..20).collect::<Vec<u32>>()];
     step!(log, "score_aucell", ops::score_aucell(&log, &sets, 0.05, &session).unwrap());
     let scores = ScoreOptions { ctrl_as_ref: true, ctrl_size: 5, gene_pool: None, n_bins: 9, seed: 0 };
-    // Variable genes left the means.
+    // The step that chose variable genes has kept the means.
     step!(log, "score_genes", ops::score_genes(&log, &sets, &scores, &session).unwrap());
     let groups = |functions: &[&str]| {
         let (codes, functions) = (codes.iter().map(|&c| c as i32).collect(), Functions::named(functions).unwrap());
@@ -262,18 +265,18 @@ fn the_plan_is_what_happens() {
     let chosen = log.select(None, Some(&hvg.positions())).unwrap();
     let scaled = step!(chosen, "scale", ops::scale(&chosen, &ScaleOptions::default(), &session).unwrap().0);
     let pca = PcaOptions { n_comps: Some(5), ..PcaOptions::default() };
-    // Scaling left the columns: PCA does not touch the file.
+    // Scaling has kept the columns, so PCA does not read the file.
     assert_eq!(planned(&scaled, "pca"), 0);
     step!(scaled, "pca", ops::pca(&scaled, &pca, &session).unwrap());
     let text = ops::explain(&scaled, |d| d.verb.to_owned(), &session).unwrap().to_string();
     for line in ["plan for", "8,000 x 900 csr float32", "1. select 200 of 900 columns", "in memory", "pca", "kept"] {
         assert!(text.contains(line), "{line}\n{text}");
     }
-    // Without scaling, PCA reads the file once and keeps what it selects.
+    // Without scaling, PCA reads the file once and keeps the selected columns.
     let other = log.select(None, Some(&hvg.positions()[..100])).unwrap();
     step!(other, "pca", ops::pca(&other, &pca, &session).unwrap());
     step!(log, "pca", ops::pca(&log, &pca, &session).unwrap());
-    // Of rows alone, only their chunks.
+    // A selection of rows decodes the chunks of these rows only.
     let part = x.select(Some(&(0..700).collect::<Vec<u32>>()), None).unwrap();
     let plan = ops::explain(&part, |d| d.verb.to_owned(), &session).unwrap();
     let of_a_pass = source.disk_bytes() / 5;

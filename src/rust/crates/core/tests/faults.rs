@@ -1,8 +1,9 @@
-//! Faults from outside that a file can meet: the process is killed while it writes, the disk is full, the directory may
-//! not be written, the file is replaced or cut off while it is open, others read and write at the same time. Saving into
-//! a file is in `faults_save`.
+//! Checks faults from outside that a file can meet: the process is killed while it writes, the disk
+//! is full, the directory is not writable, the file is replaced or truncated while it is open,
+//! other processes read and write at the same time. Faults while saving into a file are in
+//! `faults_save`.
 //!
-//! `ANNDATAOOM_KILLS` (default 12) is how often the writer is killed.
+//! `ANNDATAOOM_KILLS` (default 12) is the number of times the writer is killed.
 #![cfg(unix)]
 
 mod faults_common;
@@ -39,7 +40,7 @@ fn as_a_child() {
     }
 }
 
-/// Twice the cells of a file, in one beside it.
+/// Writes a file beside `path` that holds its cells twice.
 fn concat(path: &Path) -> Result<()> {
     let store = Store::open(path)?;
     let x = LazyMatrix::new(matrix::open(&store, "X")?);
@@ -64,7 +65,7 @@ fn index(path: &Path) -> Result<()> {
     index_columns(&x, folder, &Session { threads: 2, ..Session::default() }).map(|_| ())
 }
 
-/// Killed at any moment, the file is the old one or the whole new one.
+/// Checks that a writer killed at any moment leaves the old file or the whole new one.
 #[test]
 fn killed_while_writing() {
     let rounds = kills();
@@ -93,12 +94,12 @@ fn killed_while_writing() {
     }
     println!("{rounds} kills: the old file {kept} times, the whole new one {replaced} times");
     assert_eq!(dir.names().0, ["x.h5ad"]);
-    // The next write removes their leftovers.
+    // The next write removes the temporary files of the killed writers.
     write(&path, 300, 0, Compression::Gzip(1)).unwrap();
     assert_eq!(dir.names(), (vec!["x.h5ad".to_owned()], 0));
 }
 
-/// The same for files put together from two, and for indexes of columns.
+/// Checks killed writers of concatenated files and of column indexes.
 #[test]
 fn killed_while_concatenating_or_indexing() {
     for what in ["concat", "index"] {
@@ -154,7 +155,7 @@ fn mounts_a_full_disk() {
     result.unwrap();
 }
 
-/// A directory on a file system mounted read-only, where even root cannot write.
+/// Checks a directory on a file system that is mounted read-only, where even root cannot write.
 #[test]
 #[ignore = "mounts, which needs root or a user namespace: make test runs it where it may"]
 fn mounts_a_read_only_file_system() {
@@ -176,11 +177,12 @@ fn mounts_a_read_only_file_system() {
     assert!(out.status.code() == Some(3) && told.contains("x.h5ad"), "{told}");
     assert!(told.contains("Read-only"), "{told}");
     assert!(std::fs::read(&path).unwrap() == old);
-    // Reading needs no permission to write, nor does it leave anything.
+    // Reading needs no permission to write, and leaves no file behind.
     assert_eq!(read.unwrap(), 200);
 }
 
-/// A directory whose permissions forbid writing. Root may write anywhere, so root's child becomes somebody else.
+/// Checks a directory whose permissions forbid writing. As root may write anywhere, root's child
+/// changes its user.
 #[test]
 fn a_directory_that_may_not_be_written() {
     let dir = Scratch::new("forbidden");
@@ -199,7 +201,7 @@ fn a_directory_that_may_not_be_written() {
     assert_eq!(dir.names(), (vec!["x.h5ad".to_owned()], 0));
 }
 
-/// Whoever has a file open goes on reading what it was when another takes its name.
+/// Checks that an open file goes on giving its content after another file has taken its name.
 #[test]
 fn replaced_while_open() {
     let dir = Scratch::new("replaced");
@@ -216,7 +218,7 @@ fn replaced_while_open() {
     assert_eq!(read_all(&path).unwrap(), 100);
 }
 
-/// A file that is cut off or overwritten while it is open gives errors that name it.
+/// Checks that errors name a file that is truncated or overwritten while it is open.
 #[test]
 fn damaged_while_open() {
     let dir = Scratch::new("damaged");
@@ -236,7 +238,8 @@ fn damaged_while_open() {
         let e = in_sequence(&x, &session, |_, _| Ok(()), |()| Ok(())).unwrap_err();
         println!("{what}: {e}");
         assert!(e.to_string().contains("x.h5ad"), "{e}");
-        // The library keeps some of its own tables in memory; whatever it says is an error that names the file.
+        // HDF5 caches some of its own tables, so reading may succeed; if it fails, the error names
+        // the file.
         for key in ["obs", "var", "uns", "obsm"] {
             if let Err(e) = element::read(&store, key) {
                 assert!(e.to_string().contains("x.h5ad"), "{e}");
@@ -246,7 +249,8 @@ fn damaged_while_open() {
     }
 }
 
-/// Two processes read one file; a third writes another beside it and then replaces it.
+/// Checks that two processes can read one file while a third writes another beside it, which then
+/// replaces the first.
 #[test]
 fn several_processes() {
     let dir = Scratch::new("several");
@@ -260,7 +264,7 @@ fn several_processes() {
         let out = process.wait_with_output().unwrap();
         assert!(out.status.success(), "{}", told(&out));
     }
-    // The same seed, the same bytes.
+    // Equal seeds give equal bytes.
     assert!(std::fs::read(&path).unwrap() == old);
     assert_eq!(read_all(&other).unwrap(), 1500);
     assert_eq!(dir.names(), (vec!["x.h5ad".to_owned(), "y.h5ad".to_owned()], 0));

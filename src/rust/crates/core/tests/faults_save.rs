@@ -1,8 +1,10 @@
-//! Faults that a file can meet while it is saved into (mode "r+"): killed at any moment, no room left, a directory that may not
-//! be written, the file cut off or replaced while it is open, others reading it.
+//! Checks faults that a file can meet while it is saved into (mode "r+"): the process is killed at
+//! any moment, the disk is full, the directory is not writable, the file is truncated or replaced
+//! while it is open, other processes read it.
 //!
-//! A round writes its number into every value of an embedding, a column of obs and an entry of uns, so that a mixture of
-//! two rounds would be seen. `ANNDATAOOM_KILLS` (default 12) is how often the saving process is killed.
+//! A round writes its number into every value of an embedding, a column of obs and an entry of uns,
+//! so that a mixture of two rounds would be detected. `ANNDATAOOM_KILLS` (default 12) is the number
+//! of times the saving process is killed.
 #![cfg(unix)]
 
 mod faults_common;
@@ -17,7 +19,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The plan of everything the file holds, as it is there.
+/// Returns the plan that leaves every element of the file unchanged.
 fn untouched(store: &Arc<Store>) -> Result<H5adPlan> {
     let mut plan = H5adPlan::new(Some(Part::copy(store, "X")), Part::copy(store, "obs"), Part::copy(store, "var"));
     let all = |slot: &str| -> Result<Vec<(String, Part)>> {
@@ -34,7 +36,7 @@ fn set(parts: &mut Vec<(String, Part)>, key: &str, value: Value) {
     parts.push((key.to_owned(), value.into()));
 }
 
-/// The file with a round in it, and an embedding of `width` columns.
+/// Returns the plan of the file with the number `round` in it and an embedding of `width` columns.
 fn round_of(store: &Arc<Store>, round: u32, width: usize) -> Result<H5adPlan> {
     let (name, index) = element::read_index(store, "obs")?;
     let n = index.len().unwrap_or(0);
@@ -52,12 +54,12 @@ fn round_of(store: &Arc<Store>, round: u32, width: usize) -> Result<H5adPlan> {
     Ok(plan)
 }
 
-/// Saves rounds `from` to `to` - 1, telling each when it is done.
+/// Saves rounds `from` to `to` - 1, and prints each when it is saved.
 fn save(path: &Path, from: u32, to: u32, width: usize) -> Result<()> {
     let mut store = Store::open_to_save(path)?;
     for round in from..to {
         let plan = round_of(&store, round, width)?;
-        // Wide ones shall need room.
+        // Wide embeddings are to need much room.
         let compression = if width > 20 { Compression::None } else { Compression::Gzip(1) };
         let options = SaveOptions { compression, x: false };
         store = save_h5ad(&plan, &store, &options, &Session::with_threads(1))?.store;
@@ -66,7 +68,7 @@ fn save(path: &Path, from: u32, to: u32, width: usize) -> Result<()> {
     Ok(())
 }
 
-/// Reads all of the file and gives the one round it holds.
+/// Reads the whole file, and returns the one round that it holds, if any.
 fn check(path: &Path) -> Result<Option<u32>> {
     read_all(path)?;
     let store = Store::open(path)?;
@@ -100,7 +102,7 @@ fn as_a_child() {
     let path = Path::new(words[1]);
     let done = match words[0] {
         "save" => save(path, number(2), number(3), number(4) as usize),
-        // Has the file open until it is killed.
+        // Holds the file open until the process is killed.
         "hold" => Store::open(path).map(|_store| {
             println!("round 0");
             std::thread::sleep(std::time::Duration::from_secs(60));
@@ -113,13 +115,14 @@ fn as_a_child() {
     }
 }
 
-/// One test at a time: a child that another one starts meanwhile would inherit what HDF5 has open here, with its lock.
+/// Returns a guard that lets one test run at a time: a child started by another test would inherit
+/// the descriptor of this test's file, with its lock.
 fn alone() -> std::sync::MutexGuard<'static, ()> {
     static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The last round a child said it had saved.
+/// Returns the last round that a child has printed as saved.
 fn last_round(out: &[u8]) -> Option<u32> {
     let text = String::from_utf8_lossy(out);
     text.lines().rev().find_map(|l| l.rsplit_once("round ")?.1.parse().ok())
@@ -131,7 +134,8 @@ fn file(dir: &Scratch) -> std::path::PathBuf {
     path
 }
 
-/// Killed at any moment, the file opens and holds the state before or after the save that was interrupted, whole.
+/// Checks that a file whose saving process is killed at any moment opens and holds, whole, the
+/// state before or after the interrupted save.
 #[test]
 fn killed_while_saving() {
     let _alone = alone();
@@ -154,7 +158,8 @@ fn killed_while_saving() {
     println!("{} kills in {at} saves: the state before or after, always; {recovered} journals were finished", kills());
 }
 
-/// Whatever step finds no room, the file is as it was and can be saved into when there is room again.
+/// Checks that whichever step finds the disk full, the file stays as it was and can be saved into
+/// once there is room.
 #[test]
 #[ignore = "mounts, which needs root or a user namespace: make test runs it where it may"]
 fn mounts_a_disk_without_room_to_save() {
@@ -165,7 +170,7 @@ fn mounts_a_disk_without_room_to_save() {
         let path = file(&dir);
         assert!(output(&format!("save\n{}\n0\n1\n20", path.display())).status.success());
         let old = std::fs::read(&path).unwrap();
-        // Room for the file, its journal, or neither.
+        // There is room for the file, for its journal too, or for neither.
         for width in [300, 400, 500, 2000] {
             let out = output(&format!("save\n{}\n1\n2\n{width}", path.display()));
             let told = told(&out);
@@ -188,7 +193,8 @@ fn mounts_a_disk_without_room_to_save() {
     result.unwrap();
 }
 
-/// The file may be written, its directory may not: there is no place for the journal.
+/// Checks a file that may be written in a directory that may not, which leaves no place for the
+/// journal.
 #[test]
 fn a_directory_that_may_not_be_written() {
     use std::os::unix::fs::PermissionsExt;
@@ -210,7 +216,7 @@ fn a_directory_that_may_not_be_written() {
     }
 }
 
-/// A file that another one took the name of, or that was cut off, is not saved into.
+/// Checks that saving refuses a file that has been replaced, truncated or removed.
 #[test]
 fn replaced_or_truncated_while_open() {
     let _alone = alone();
@@ -243,7 +249,7 @@ fn replaced_or_truncated_while_open() {
     }
 }
 
-/// Others may read a file that is open to be saved into; while they do, saving is refused, and then works.
+/// Checks that saving is refused while another process reads the file, and works afterwards.
 #[test]
 fn another_process_reads() {
     use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! Connectivities against umap-learn's and scanpy's on the same neighbours.
+//! Compares connectivities with those of umap-learn and scanpy on the same neighbours.
 
 mod neighbor_golden;
 
@@ -81,7 +81,7 @@ fn distances_as_scanpy_stores_them() {
             assert_eq!(row.get(j as usize), Some(&d));
         }
     }
-    // cells 50 and 100 are the same point: a stored zero
+    // Cells 50 and 100 are the same point, so this zero is stored.
     assert_eq!(graph.get(50, 100), Some(&0.0));
 }
 
@@ -94,7 +94,7 @@ fn degenerate_neighbours() {
     {
         assert_eq!(graph.unwrap().nnz(), 0);
     }
-    // all points the same
+    // All points are the same.
     let same = Knn { n: 3, k: 3, indices: vec![0, 1, 2, 1, 0, 2, 2, 0, 1], distances: vec![0.0; 9] };
     for graph in [fuzzy_simplicial_set(&same, &session).unwrap(), gauss_connectivities(&same, &session).unwrap()] {
         assert_eq!(graph.data(), [1.0; 6]);

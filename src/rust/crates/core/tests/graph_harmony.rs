@@ -1,4 +1,5 @@
-//! Harmony against harmonypy (values of tests/golden/make_harmony.py), and what holds for any result.
+//! Compares Harmony with harmonypy (values of tests/golden/make_harmony.py), and checks properties
+//! that hold for any result.
 
 mod graph_golden;
 
@@ -28,7 +29,8 @@ fn run(keys: &[&str], params: &HarmonyParams, threads: usize) -> Vec<f32> {
     found.coordinates.into_raw_vec_and_offset().0
 }
 
-/// The largest and the mean difference.
+/// Returns the largest and the mean absolute difference between `found` and the golden values under
+/// `key`.
 fn apart(found: &[f32], key: &str) -> (f64, f64) {
     let expected = numbers(GOLDEN, key);
     assert_eq!(found.len(), expected.len());
@@ -50,7 +52,7 @@ fn coordinates_are_those_of_harmonypy() {
             seed,
             ..HarmonyParams::default()
         };
-        // With few wide clusters two seeds of harmonypy are 0.18 from each other.
+        // With few wide clusters, two seeds of harmonypy differ by 0.18 themselves.
         let (most, mean) = apart(&run(&["batch", "lane"], &params, 2), "corrected_two");
         assert!(most < 0.4 && mean < 0.06, "seed {seed}: {most} {mean}");
     }
@@ -67,7 +69,8 @@ fn results_are_the_same_bits_for_any_number_of_threads() {
     }
 }
 
-/// Of the 15 nearest of each cell, the share with its own level.
+/// Returns the share of a cell's 15 nearest neighbours that have the cell's level, as the mean over
+/// cells.
 fn own(points: &Array2<f32>, levels: &[u32]) -> f64 {
     let n = points.nrows();
     let share = |i: usize| {
@@ -111,7 +114,8 @@ fn odd_cells_and_batches() {
     bad[[3, 2]] = f32::NAN;
     assert_eq!(class(call(&bad, std::slice::from_ref(&batch), &params)), "values");
 
-    // A batch of one cell, a cell at the origin, more clusters than directions, as many batches as cells.
+    // A batch of one cell, a cell at the origin, more clusters than directions, as many batches as
+    // cells.
     let finite = |found: Array2<f32>| assert!(found.iter().all(|x| x.is_finite()));
     let mut lonely = batch.clone();
     lonely.codes.iter_mut().for_each(|c| *c = (*c).min(1));

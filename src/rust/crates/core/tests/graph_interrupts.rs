@@ -1,4 +1,5 @@
-//! Every verb of the graph stage stops soon after it is asked to, whatever it is at.
+//! Checks that every verb of the graph stage stops soon after it is asked to, whichever step it is
+//! in.
 
 use anndataoom_core::graph::{
     dendrogram, diffmap, dpt, fuzzy_simplicial_set, gauss_connectivities, gauss_of_all, harmony, knn, leiden, louvain,
@@ -9,17 +10,19 @@ use anndataoom_core::{Error, Result, Session};
 use ndarray::Array2;
 use std::time::{Duration, Instant};
 
-/// Longest from the request to the end, generous as machines differ: about 0.2 s are seen.
+/// The upper bound of the time from the request to the end. About 0.2 s are usual; it is generous
+/// because machines differ.
 const LATEST: Duration = Duration::from_secs(1);
-/// Moments of a run at which it is stopped.
+/// The number of moments of a run at which it is asked to stop.
 const MOMENTS: u32 = 8;
 
-/// A moment by the clock, and in processor time of this process, where the system tells it.
+/// A moment by the clock, and in processor time of this process where the system tells it.
 struct Moment(Instant, Option<Duration>);
 
 impl Moment {
     fn now() -> Self {
-        // Ticks of a hundredth of a second, in user code and in the system; the name before them may hold spaces.
+        // User and system time in ticks of 1/100 s. They are counted from the last ')' because the
+        // program's name before it may contain spaces.
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |i: usize| fields.get(i)?.parse::<u64>().ok();
@@ -29,8 +32,8 @@ impl Moment {
         )
     }
 
-    /// Time since `earlier`. On a machine that is busy otherwise the process had less than the clock says, and of
-    /// several threads more: the smaller of both.
+    /// Returns the time since `earlier`: the smaller of wall time and processor time. On a busy
+    /// machine wall time is the larger one, with several threads processor time is.
     fn since(&self, earlier: &Moment) -> Duration {
         let clock = self.0.saturating_duration_since(earlier.0);
         let processor = self.1.zip(earlier.1).map_or(clock, |(later, earlier)| later.saturating_sub(earlier));
@@ -49,7 +52,8 @@ fn stops(slow: &mut Vec<String>, name: &str, verb: impl Fn(&Session) -> Result<(
         let monitor = session.monitor.clone();
         let at = whole * moment / MOMENTS;
         if moment == 0 {
-            // Before it begins, as some are done before another thread has started.
+            // Some verbs end before the other thread has started, so this request comes before the
+            // verb begins.
             monitor.cancel();
         }
         let asker = std::thread::spawn(move || {
@@ -59,7 +63,7 @@ fn stops(slow: &mut Vec<String>, name: &str, verb: impl Fn(&Session) -> Result<(
         });
         let found = verb(&session);
         let ended = Moment::now();
-        // A run may be faster than the first: it is asked to stop when it has ended.
+        // This run may be faster than the first and end before the request.
         let asked = asker.join().unwrap();
         match found {
             Ok(()) => assert!(moment > 0, "{name} does not ask"),
@@ -74,7 +78,7 @@ fn stops(slow: &mut Vec<String>, name: &str, verb: impl Fn(&Session) -> Result<(
     }
 }
 
-/// Points in a few clusters.
+/// Makes `n` points in `d` dimensions that lie in nine groups.
 fn points(n: usize, d: usize) -> Array2<f32> {
     let value = |i: usize| ((i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32 / (1 << 24) as f32;
     Array2::from_shape_fn((n, d), |(i, j)| value(i * d + j) * 6.0 + (i % 9 * (j % 3)) as f32)

@@ -1,4 +1,4 @@
-//! Neighbours against scikit-learn's and against a brute-force twin in f64.
+//! Compares neighbours with those of scikit-learn and of a brute-force twin in f64.
 
 mod neighbor_golden;
 
@@ -31,7 +31,7 @@ fn distance(x: &[f64], y: &[f64], metric: Metric) -> f64 {
     }
 }
 
-/// Row `i` of the truth: all points by (distance, index), the point itself first.
+/// Returns all points by (distance, index) from point `i`, with the point itself first.
 fn brute(points: ArrayView2<'_, f32>, i: usize, metric: Metric) -> Vec<(f64, usize)> {
     let row = |i: usize| points.row(i).iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
     let own = row(i);
@@ -42,7 +42,8 @@ fn brute(points: ArrayView2<'_, f32>, i: usize, metric: Metric) -> Vec<(f64, usi
     others
 }
 
-/// Every `step`-th row equals the truth: same neighbours, same distances to 1e-6.
+/// Checks that every `step`-th row has the neighbours of [`brute`], with distances equal to a
+/// relative 1e-6.
 fn check(points: ArrayView2<'_, f32>, knn: &Knn, metric: Metric, step: usize) {
     knn.validate().unwrap();
     assert_eq!((knn.n, knn.indices.len()), (points.nrows(), points.nrows() * knn.k));
@@ -51,7 +52,8 @@ fn check(points: ArrayView2<'_, f32>, knn: &Knn, metric: Metric, step: usize) {
         for (((&index, &d), &(true_d, true_index)), place) in indices.iter().zip(distances).zip(&truth).zip(0..) {
             let scale = true_d.abs().max(1e-3);
             assert!((f64::from(d) - true_d).abs() <= 1e-6 * scale, "row {i} place {place}: {d} {true_d}");
-            // rounding in the last bit of f64 may swap two that tie to 1e-13
+            // Rounding in the last bit of f64 may swap two neighbours whose distances agree to
+            // 1e-13.
             let tie = truth.iter().any(|&(e, j)| j == index as usize && (e - true_d).abs() <= 1e-13 * scale);
             assert!(index as usize == true_index || tie, "row {i} place {place}: {index} {true_index}");
         }
@@ -109,7 +111,8 @@ fn all_neighbours() {
 
 #[test]
 fn one_dimension_is_harder_than_f32() {
-    // neighbours 1e-4 apart at coordinates up to 1: |x|² + |y|² - 2xy in f32 cannot tell them apart
+    // Neighbours are 1e-4 apart at coordinates up to 1: |x|² + |y|² - 2xy in f32 cannot separate
+    // them.
     let x = uniform(4000, 1, 9);
     check(x.view(), &exact(x.view(), 15, Metric::Euclidean), Metric::Euclidean, 40);
 }
@@ -129,7 +132,7 @@ fn far_from_the_origin_and_beside_an_outlier() {
 
 #[test]
 fn duplicates_come_in_order_of_their_index() {
-    // 40 copies of each of 25 points: more ties than the search keeps in reserve
+    // 40 copies of each of 25 points make more ties than the search keeps candidates in reserve.
     let base = uniform(25, 8, 4);
     let x = Array2::from_shape_fn((1000, 8), |(i, j)| base[(i % 25, j)]);
     for method in [Method::Exact, Method::Ivf] {
@@ -169,7 +172,7 @@ fn ivf_recalls_what_was_asked_for() {
         let reported = found.recall.unwrap();
         println!("{name}: recall {recall} reported {reported} lists {:?} probes {:?}", found.n_lists, found.nprobe);
         assert!(recall >= 0.99 && (recall - reported).abs() < 0.005);
-        // what is found has the very distances of exact search
+        // Approximate search gives the same distances as exact search.
         for ((i, d), (ti, td)) in found.knn.rows().zip(truth.rows()) {
             for (i, d) in i.iter().zip(d) {
                 if let Some(at) = ti.iter().position(|t| t == i) {
@@ -180,7 +183,8 @@ fn ivf_recalls_what_was_asked_for() {
     }
 }
 
-/// Tight groups with a few points far around each: beside these, all of a group has the same byte in every coordinate.
+/// Checks tight groups with a few points far around each. Beside these points, the members of a
+/// group have the same byte in every coordinate.
 #[test]
 fn ivf_keeps_its_recall_where_lists_are_uneven() {
     let noise = uniform(30_000, 5, 3);

@@ -1,4 +1,5 @@
-//! Leiden, Louvain and modularity against igraph (values of tests/golden/make_graph.py) and brute-force twins.
+//! Compares Leiden, Louvain and modularity with igraph (values of tests/golden/make_graph.py) and
+//! with brute-force twins.
 
 mod graph_golden;
 
@@ -16,8 +17,9 @@ fn run(graph: &Graph, params: &LeidenParams) -> Partition {
     leiden(graph, params, &Session::with_threads(1)).expect("leiden")
 }
 
-/// Both the worst and the median of our seeds reach those of igraph's seeds, less 0.001: on graphs with many near-optima
-/// a single run of either varies by more than that.
+/// Checks that the worst and the median quality of our seeds are at most 0.001 below those of
+/// igraph's seeds. On graphs with many near-optima, single runs of either program differ by more
+/// than that.
 fn assert_reaches(ours: &[f64], igraph: &[f64]) {
     let sorted = |values: &[f64]| {
         let mut values = values.to_vec();
@@ -29,7 +31,7 @@ fn assert_reaches(ours: &[f64], igraph: &[f64]) {
     assert!(a[a.len() / 2] >= b[b.len() / 2] - 0.001, "median: {a:?} {b:?}");
 }
 
-/// The definition, term by term.
+/// Computes modularity by its definition, term by term.
 fn modularity_by_definition(graph: &Graph, membership: &[u32], resolution: f64) -> f64 {
     let dense = graph.to_dense().mapv(f64::from);
     let strength = dense.sum_axis(ndarray::Axis(1));
@@ -112,7 +114,7 @@ fn modularity_reaches_igraph_on_twenty_thousand_nodes() {
     assert_reaches(&ours, &numbers(PLANTED, "modularity"));
 }
 
-/// Zachary's karate club: the optimum is known to be 0.41979.
+/// Checks Zachary's karate club, whose optimum is known to be 0.41979.
 #[test]
 fn karate_club() {
     let lists: [&[usize]; 34] = [
@@ -161,7 +163,8 @@ fn karate_club() {
     }
 }
 
-/// 30 cliques of 6 in a ring: CPM between the densities finds each, without modularity's resolution limit.
+/// Checks 30 cliques of 6 vertices in a ring. CPM with a resolution between the densities finds
+/// each clique, as it has no resolution limit, unlike modularity.
 #[test]
 fn ring_of_cliques_by_cpm() {
     let mut edges = Vec::new();

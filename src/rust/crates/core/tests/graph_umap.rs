@@ -1,4 +1,5 @@
-//! UMAP and the spectral layout against umap-learn and numpy (values of tests/golden/make_graph.py) and brute force.
+//! Compares UMAP and the spectral layout with umap-learn and numpy (values of
+//! tests/golden/make_graph.py) and with brute force.
 
 mod graph_golden;
 
@@ -15,7 +16,7 @@ fn run(graph: &Graph, params: &UmapParams) -> UmapResult {
     umap(graph, params, &Session::with_threads(2)).expect("umap")
 }
 
-/// sklearn.manifold.trustworthiness, by its definition.
+/// Computes `sklearn.manifold.trustworthiness` by its definition.
 fn trustworthiness(points: ArrayView2<f32>, embedding: ArrayView2<f32>, k: usize) -> f64 {
     let n = points.nrows();
     let order = |x: &ArrayView2<f32>, i: usize| {
@@ -77,7 +78,7 @@ fn spectral_layout_solves_the_eigenproblem() {
 
 #[test]
 fn spectral_layout_of_several_components() {
-    // 100 vertices in a ring, 90 in another, a triangle, and three isolated ones.
+    // A ring of 100 vertices, a ring of 90, a triangle, and three isolated vertices.
     let ring = |from: usize, n: usize| (0..n).map(move |i| (from + i, from + (i + 1) % n, 1.0));
     let edges: Vec<_> = ring(0, 100).chain(ring(100, 90)).chain(ring(190, 3)).collect();
     let graph = from_edges(196, &edges);
@@ -86,7 +87,7 @@ fn spectral_layout_of_several_components() {
     assert_eq!(found.n_connected, 6);
     assert!(found.notes[0].contains("6 connected components"), "{:?}", found.notes);
     assert!(found.coordinates.iter().all(|x| x.is_finite()));
-    // The rings lie apart: every vertex is nearer to its own ring's centre.
+    // The rings lie apart: every vertex is nearer to the centre of its own ring.
     let centre = |range: std::ops::Range<usize>| {
         let n = range.len() as f64;
         range.fold([0.0, 0.0], |c, i| [c[0] + found.coordinates[[i, 0]] / n, c[1] + found.coordinates[[i, 1]] / n])
@@ -96,7 +97,7 @@ fn spectral_layout_of_several_components() {
         let d = centres.map(|c| (found.coordinates[[i, 0]] - c[0]).hypot(found.coordinates[[i, 1]] - c[1]));
         assert_eq!(d[0] < d[1], i < 100, "vertex {i}");
     }
-    // Few components: the ends of the axes.
+    // Two components lie on the two sides of the first axis.
     let two = from_edges(190, &edges[..190]);
     let found = spectral_layout(&two, 2, 0, &session).expect("layout");
     assert!(

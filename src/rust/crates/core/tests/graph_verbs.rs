@@ -1,5 +1,6 @@
-//! PAGA, dendrograms, diffusion maps and pseudotime against scanpy (values of tests/golden/make_graph_verbs.py), and what
-//! is said of clusters.
+//! Compares PAGA, dendrograms, diffusion maps and pseudotime with scanpy (values of
+//! tests/golden/make_graph_verbs.py). Checks clustering within groups, and the names and parameters
+//! that verbs record.
 
 mod graph_golden;
 
@@ -43,7 +44,7 @@ fn paga_equals_scanpy() {
     assert_close(found.connectivities.to_dense().as_slice().expect("dense"), "paga", 1e-8);
     assert_close(found.tree.to_dense().as_slice().expect("dense"), "paga_tree", 1e-8);
     assert_close(&found.sizes.iter().map(|&s| s as f64).collect::<Vec<_>>(), "sizes", 0.0);
-    // A group without cells has no links, and is no fault.
+    // A group without cells has no links and is not an error.
     let more = paga(&distances, &groups(), 7, &two()).expect("paga");
     assert_eq!((more.sizes[6], more.connectivities.outer_view(6).map(|row| row.nnz())), (0, Some(0)));
     assert_eq!(paga(&distances, &groups(), 5, &two()).err().map(|e| e.class()), Some("parameter"));
@@ -64,7 +65,7 @@ fn dendrograms_equal_scanpy() {
         let index = |x: &[usize]| x.iter().map(|&i| i as f64).collect::<Vec<_>>();
         let color = |x: &[String]| x.iter().map(|c| c[1..].parse().expect("C0 to C9")).collect::<Vec<f64>>();
         let merges = found.linkage.iter().map(|&(a, b, h, n)| [a as f64, b as f64, h, n as f64]).collect::<Vec<_>>();
-        // scanpy's means are of single precision
+        // The means of scanpy are in single precision.
         assert_close(found.correlation.as_slice().expect("dense"), &format!("correlation_{key}"), 1e-5);
         assert_close(&flat(&merges), &format!("linkage_{key}"), 1e-5);
         assert_close(&index(&found.drawing.leaves), &format!("leaves_{key}"), 0.0);
@@ -137,7 +138,7 @@ fn louvain_and_cpm_reach_igraph() {
     assert!(cpm >= best(numbers(VERBS, "cpm_quality")) - 0.001, "{cpm}");
 }
 
-/// Labels of a clustering.
+/// Returns the labels of a clustering, with "missing" where there is none.
 fn labels(value: &Value) -> Vec<String> {
     let Value::Categorical(Categorical { codes, categories, .. }) = value else { panic!("not categorical") };
     let Value::Strings { data, .. } = &**categories else { panic!("not strings") };

@@ -1,5 +1,5 @@
-//! Claims of a file are checked before memory or time is taken for them: an error names the element, and what is legal
-//! is read.
+//! Checks that a file's claims are verified before memory or time is spent on them: an error names
+//! the element, and legal files are read.
 
 use anndataoom_core::element::{self, DataFrame, Value};
 use anndataoom_core::store::{External, Store};
@@ -13,7 +13,7 @@ fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/golden/fuzz").join(name)
 }
 
-/// Writes the element of a file, unread, into another.
+/// Copies an element of a file, undecoded, into another file.
 fn copied(file: &Path, element: &str) -> Result<(), anndataoom_core::Error> {
     let store = Store::open(file)?;
     let names =
@@ -40,15 +40,15 @@ fn lengths_of_texts_are_looked_at_wherever_they_are() {
         ("text-storage", "uns/text", "extents [2] in 17592186044448 bytes"),
     ] {
         let file = golden(&format!("made-{name}.h5"));
-        // Lists and records in records are copied with what they are in, and not by themselves.
+        // A list or record inside a record cannot be copied alone, so its parent is copied.
         let copy = if ["list-length", "record-text-length"].contains(&name) { "uns" } else { element };
         let e = copied(&file, copy).unwrap_err().to_string();
         assert!(e.contains(found) && e.contains(&format!("'{element}'")) && e.contains(name), "{name}: {e}");
         let read = element::read(&Store::open(&file).unwrap(), element);
         match (name, read) {
-            // Nobody asks for this attribute.
+            // No reader asks for this attribute.
             ("attribute-text-length", read) => assert!(read.is_ok()),
-            // These are not read, only copied.
+            // These elements have no reader and are only copied.
             ("list-length" | "record-text-length", _) => {}
             (_, read) => {
                 let e = read.unwrap_err().to_string();
@@ -67,7 +67,7 @@ fn far_more_chunks_than_are_stored_are_refused() {
     assert!(store.node("uns/numbers").is_ok());
 }
 
-/// A file of this test, gone at its end.
+/// The path of a test's file, which is removed at the end.
 struct File(PathBuf);
 impl Drop for File {
     fn drop(&mut self) {
@@ -86,7 +86,7 @@ fn what_is_not_stored_is_the_fill_value() {
     let texts = file.new_dataset::<VarLenUnicode>().chunk(10).shape(25).fill_value(text).create("texts").unwrap();
     let some: Vec<VarLenUnicode> = (0..10).map(|i| VarLenUnicode::from_str(&i.to_string()).unwrap()).collect();
     texts.write_slice(&some, 10..20).unwrap();
-    // 128 MB, of which an eighth is stored.
+    // 128 MB in all, of which an eighth is stored.
     let large = file.new_dataset::<f64>().chunk(1 << 21).shape(1 << 24).create("large").unwrap();
     large.write_slice(&vec![1.0; 1 << 21], 1 << 22..(1 << 22) + (1 << 21)).unwrap();
     drop((texts, large));
@@ -154,13 +154,15 @@ fn folders_of_the_environment_replace_no_file_that_was_checked() {
 
 #[test]
 fn parameters_of_blosc_are_not_believed() {
-    // Number and values of parameters that the filter of others indexes and looks up names by.
+    // The Blosc filter of other programs reads parameters by position and looks up names by their
+    // values. Here both the number and the values of parameters are wrong.
     for (i, parameters) in [&[2_u32, 2][..], &[2, 2, 8, 64], &[2, 2, 8, 64, 5, 1, 99], &[0; 7]].into_iter().enumerate()
     {
         let path = File(std::env::temp_dir().join(format!("anndataoom-blosc-{}-{i}.h5", std::process::id())));
         let some: Vec<VarLenUnicode> = (0..9).map(|i| VarLenUnicode::from_str(&i.to_string()).unwrap()).collect();
         {
-            // The library of this test has the filter of this package, once a store was opened.
+            // The HDF5 library of this process has this package's filter once a store has been
+            // opened.
             Store::open(golden("matrix-1.h5")).ok();
             let file = hdf5::File::create(&path.0).unwrap();
             let texts = file

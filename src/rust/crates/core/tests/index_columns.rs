@@ -1,4 +1,4 @@
-//! The column index against the matrix it was made of.
+//! Compares the column index with the matrix that it was made from.
 
 mod matrix_common;
 
@@ -21,12 +21,13 @@ fn read(source: &Arc<dyn Source>) -> u64 {
     source.reads().decoded
 }
 
-/// Every selection of columns gives the same blocks, and reads nothing of the file.
+/// Checks that every selection of columns gives the same blocks with the index as without, and
+/// decodes nothing of the file.
 fn check(path: &Path, dir: &Path, rows: usize, columns: usize) {
     let plain = LazyMatrix::new(open(path, "X").unwrap());
     let source = open(path, "X").unwrap();
     let indexed = LazyMatrix::new(source.clone());
-    // Chains made before share it with those made after.
+    // A chain made before the index uses it too.
     let before = indexed.select(None, Some(&[1])).unwrap();
     let found = index_columns(&indexed, dir, &Session { memory: 1 << 20, ..session() }).unwrap();
     assert!(found.made && found.bytes > 0 && found.path.starts_with(dir));
@@ -47,7 +48,8 @@ fn check(path: &Path, dir: &Path, rows: usize, columns: usize) {
         blocks(&plain.select(None, Some(&[1])).unwrap(), Order::File, 1).unwrap()
     );
     assert_eq!(read(&source), decoded);
-    // Whole rows are read from the file as ever, and so is what does not fit into the working memory.
+    // Whole rows are still read from the file, and so are columns that do not fit into the working
+    // memory.
     blocks(&indexed, Order::File, 1).unwrap();
     let from_file = |decoded| read(&source) > decoded || source.reads().chunks == 0;
     assert!(from_file(decoded));
@@ -68,7 +70,7 @@ fn it_gives_what_the_file_gives() {
             let folder = dir.file("index");
             std::fs::create_dir(&folder).unwrap();
             check(&path, &folder, 900, 60);
-            // One file in the folder, and none beside the source.
+            // There is one file in the folder of indexes, and none beside the source.
             assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
             assert_eq!(std::fs::read_dir(dir.file("")).unwrap().count(), 2);
         )* };
@@ -112,7 +114,8 @@ fn empty_matrices() {
     }
 }
 
-/// Found again for the same file; made anew for another state of it, never used.
+/// Checks that an index is found again for the same file, and that it is made anew, never used, for
+/// another state of the file.
 #[test]
 fn it_belongs_to_one_state_of_one_file() {
     let dir = Dir::new();
@@ -124,14 +127,14 @@ fn it_belongs_to_one_state_of_one_file() {
     let again = index_columns(&fresh(&path), &dir.file(""), &session()).unwrap();
     assert!(first.made && !again.made && first.path == again.path && first.bytes == again.bytes);
 
-    // The same shape, offsets and size at the same path, other values.
+    // Other values with the same shape, offsets and size, in a file at the same path.
     let mut changed = m.clone();
     changed.data = Data::F32(m.data.to_f64().unwrap().iter().map(|x| (9.0 - x) as f32).collect());
     let x = fresh(&path);
     index_columns(&x, &dir.file(""), &session()).unwrap();
     write_sparse::<i32>(&other, "X", &changed, &GZIP);
     std::fs::rename(&other, &path).unwrap();
-    // The open file is still the old one, and so is its index.
+    // The open file is still the old one, and its index belongs to it.
     let column = |x: &LazyMatrix| blocks(&x.select(None, Some(&[7])).unwrap(), Order::File, 1);
     let old = column(&x).unwrap();
     let now = fresh(&path);
@@ -139,7 +142,7 @@ fn it_belongs_to_one_state_of_one_file() {
     assert!(remade.made && remade.path == first.path);
     assert!(column(&now).unwrap() != old && column(&now).unwrap() == column(&fresh(&path)).unwrap());
 
-    // Changed in place after it was opened: an error that says so.
+    // A file that was changed in place after it was opened is an error that says so.
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
     std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_modified(later).unwrap();
     let e = column(&now).unwrap_err();
@@ -169,7 +172,8 @@ fn damage_is_noticed() {
         }
         std::fs::write(&found.path, &bytes).unwrap();
         let y = LazyMatrix::new(open(&path, "X").unwrap());
-        // A damaged end is made again; a damaged column is an error when it is read.
+        // An index with a damaged footer is made again; a damaged column is an error when it is
+        // read.
         let made = index_columns(&y, &dir.file(""), &session()).unwrap().made;
         match blocks(&y.select(None, Some(&all)).unwrap(), Order::File, 1) {
             Ok(found) => assert!(made && found == expected),

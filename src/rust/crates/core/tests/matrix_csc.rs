@@ -1,4 +1,4 @@
-//! CSC elements streamed by rows against the same matrix in memory.
+//! Compares CSC elements streamed by rows with the same matrix in memory.
 
 mod matrix_common;
 
@@ -48,7 +48,7 @@ fn unsorted_and_repeated_rows() {
     same_as_twin(&open(&path, "X").unwrap(), MemorySource::from_sparse(&m).unwrap(), 5, 3);
 }
 
-/// Several blocks and groups, in memory and through the scratch file, with 1 to 3 threads.
+/// Checks several blocks and groups, in memory and through the scratch file, with 1 to 3 threads.
 #[test]
 fn several_blocks_and_scratch() {
     let m = random_csr::<f32>(9000, 900, 350, 7);
@@ -67,7 +67,7 @@ fn several_blocks_and_scratch() {
         for threads in [2, 3] {
             assert!(blocks(&select(&source), Order::Matrix, threads).unwrap() == first);
         }
-        // A small budget: nearly everything goes through the scratch file.
+        // The budget is so small that nearly everything goes through the scratch file.
         let list = rows.as_ref().map_or(Rows::All, |r| Rows::List(r.clone().into()));
         let allowed = Allowance { memory: 1 << 20, scratch: Space::default(), keeping: Keeping::default() };
         let pass = source.pass(list, None, &allowed).unwrap();

@@ -1,4 +1,4 @@
-//! CSR elements of every dtype, layout and filter against a twin in memory.
+//! Compares CSR elements of every dtype, layout and filter with a twin in memory.
 
 mod matrix_common;
 
@@ -116,7 +116,7 @@ fn unsorted_and_repeated_columns() {
     check(&m, |p| write_sparse::<i64>(p, "X", &m, &Stored::Contiguous));
 }
 
-/// More than one block, chunks that do not divide blocks: threads and shared chunks.
+/// Checks several blocks with chunks that do not divide them, so that threads share chunks.
 #[test]
 fn several_blocks() {
     let m = random_csr::<f32>(9000, 900, 350, 7);

@@ -1,4 +1,4 @@
-//! Dense elements of every dtype, layout and filter against a twin in memory.
+//! Compares dense elements of every dtype, layout and filter with a twin in memory.
 
 mod matrix_common;
 
@@ -56,7 +56,7 @@ fn empty_shapes() {
     }
 }
 
-/// Several blocks that meet within chunks.
+/// Checks several blocks whose borders lie within chunks.
 #[test]
 fn several_blocks() {
     let a = random_dense::<f32>(3000, 900, 3);

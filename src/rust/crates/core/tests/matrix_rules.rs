@@ -1,4 +1,5 @@
-//! The rules of reading chunks past the library, one by one, on files written by h5py (tests/golden/make_matrix.py).
+//! Checks the rules for decoding chunks without the HDF5 library, one by one, on files that h5py
+//! wrote (tests/golden/make_matrix.py).
 
 mod matrix_common;
 
@@ -12,7 +13,8 @@ use std::path::PathBuf;
 
 const SHAPE: (usize, usize) = (40, 25);
 
-/// The matrix all fixtures hold; see make_matrix.py.
+/// Returns the value at row `i` and column `j` of the matrix that all fixtures hold; see
+/// make_matrix.py.
 fn value(i: usize, j: usize) -> f64 {
     if i != 5 && (5 * i + 11 * j + i * j) % 13 < 4 {
         ((7 * i + 3 * j) % 11 % 6) as f64
@@ -73,7 +75,8 @@ fn filters_of_hdf5plugin() {
     check("filters.h5", "threes_blosc2", dense::<i16>(|_, _| 3.0));
 }
 
-/// Chunks of several blocks, split into streams; the same through the library, for which the filters are registered.
+/// Checks chunks of several compressed blocks, which are split into streams. HDF5 must read the
+/// same through the filters that this package registers.
 #[test]
 fn large_chunks_of_filters() {
     use anndataoom_core::element::{self, Array, Value};
@@ -98,7 +101,8 @@ fn large_chunks_of_filters() {
     }
 }
 
-/// Files with texts and categories behind these filters too, as anndata writes them with hdf5plugin.
+/// Checks files whose texts and categories have these filters too, as anndata writes them with
+/// hdf5plugin.
 #[test]
 fn every_element_behind_a_filter() {
     use anndataoom_core::element;
@@ -174,7 +178,7 @@ fn a_file_replaced_while_open_stays_the_same() {
     same_as_twin(&source, MemorySource::from_sparse(&m).unwrap(), 5, 2);
 }
 
-/// Contents of a file, with the class of error and words its message must have.
+/// Checks that a matrix damaged by `change` gives an error of `class` whose text contains `words`.
 fn broken(change: impl Fn(&mut Sparse), class: &str, words: &[&str]) {
     use anndataoom_core::chain::LazyMatrix;
     use anndataoom_core::stream::Order;
@@ -239,7 +243,8 @@ fn what_is_no_matrix_says_so() {
     }
 }
 
-/// Bytes flipped or cut off anywhere in the file: an error or the right values, never a panic.
+/// Checks that flipping or truncating bytes anywhere in the file gives an error or the right
+/// values, and never a panic.
 #[test]
 fn damage_is_an_error() {
     use anndataoom_core::chain::LazyMatrix;
@@ -296,7 +301,8 @@ fn truncated_while_open() {
     }
 }
 
-/// A link leads to another file, where the bytes are, when that is asked for; a soft link stays in the file.
+/// Checks that an external link is an error unless the caller permits it, also where a soft link
+/// leads to it. If permitted, the matrix is read from the file that the link names.
 #[test]
 fn links_are_followed() {
     let dir = Dir::new();
@@ -325,7 +331,8 @@ fn links_are_followed() {
     }
 }
 
-/// More values than 32 bits count: one compressed chunk of ones, written again and again at its place.
+/// Checks more values than 32 bits can count: one compressed chunk of ones, written 129 times at
+/// its place in the dataset.
 #[test]
 fn more_than_2_to_the_31_values() {
     const CHUNK: usize = 1 << 24;
@@ -358,7 +365,7 @@ fn more_than_2_to_the_31_values() {
             for k in 0..CHUNKS {
                 let at = [(k * CHUNK) as u64];
                 hdf5::sync::sync(|| {
-                    // SAFETY: the chunk's bytes and place are those of a chunk of this dataset.
+                    // SAFETY: bytes and offset are those of a chunk of this dataset.
                     let status = unsafe {
                         let bytes_at = bytes.as_ptr().cast();
                         hdf5_sys::h5d::H5Dwrite_chunk(

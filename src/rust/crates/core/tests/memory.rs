@@ -1,4 +1,5 @@
-//! The memory budget holds for a file several times its size. Alone in its process: the peak is that of all threads.
+//! Checks that the memory budget holds for a file several times its size. The test is alone in its
+//! process because the peak is that of all threads.
 #![cfg(target_os = "linux")]
 
 use anndataoom_core::matrix::open;
@@ -9,7 +10,7 @@ use anndataoom_core::write::{Compression, WriteOptions};
 use anndataoom_core::{LazyMatrix, Session};
 use std::process::Command;
 
-/// A line of /proc/self/status, in bytes.
+/// Returns the value in bytes of a line of /proc/self/status.
 fn status(name: &str) -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|l| l.strip_prefix(name)).unwrap();
@@ -28,7 +29,7 @@ fn in_a_process_of_its_own() {
 
 #[test]
 fn a_pipeline_stays_within_its_budget() {
-    // Another process writes the file, as this one's peak is measured.
+    // Another process writes the file, because the peak of this one is measured.
     let path = std::env::temp_dir().join(format!("anndataoom-memory-{}.h5ad", std::process::id()));
     let mut writer = Command::new(std::env::current_exe().unwrap());
     writer.args(["in_a_process_of_its_own", "--exact", "--ignored"]).env("ANNDATAOOM_MEMORY_FILE", &path);
@@ -49,7 +50,7 @@ fn a_pipeline_stays_within_its_budget() {
     let x = ops::scale(&x, &ScaleOptions::default(), &session).unwrap().0;
     let found = ops::pca(&x, &PcaOptions { n_comps: Some(20), ..PcaOptions::default() }, &session).unwrap();
     let used = status("VmHWM:") - idle;
-    // Scores, second moments and their decomposition, a few numbers a cell and gene.
+    // Scores, second moments with their decomposition, and a few numbers per cell and per gene.
     let results = found.x_pca.len() * 4 + 8 * 300 * 300 * 8 + 24_000 * 100 + 6000 * 200;
     eprintln!("{used} bytes over idle, {results} of results, a budget of {}", session.memory);
     assert!(used <= session.memory + results, "{used} bytes used, {} allowed", session.memory + results);

@@ -1,5 +1,5 @@
-//! Groups put together, against a twin written for clarity: in every layout and dtype, on any number of threads, in pieces, and
-//! sparse where there are many groups.
+//! Compares aggregation by groups with a twin written for clarity: in every layout and dtype, on
+//! any number of threads, in pieces, and with sparse results where there are many groups.
 
 mod matrix_common;
 
@@ -18,12 +18,12 @@ fn all() -> Functions {
 }
 
 fn asked(axis: Axis, extent: usize, n_groups: usize) -> Aggregation {
-    // Some in no group; the last group has none.
+    // Some positions belong to no group, and the last group has no members.
     let codes = (0..extent as i32).map(|i| (i * i / 5 + i) % n_groups as i32 - 1).collect();
     Aggregation { axis, codes, n_groups, functions: all(), dof: 1 }
 }
 
-/// A matrix as doubles, row by row.
+/// Returns a matrix as doubles, row by row.
 fn dense(value: &Value) -> Vec<f64> {
     match value {
         Value::Array(a) => a.data.to_f64().unwrap(),
@@ -41,7 +41,7 @@ fn dense(value: &Value) -> Vec<f64> {
     }
 }
 
-/// Each function of some values by its definition.
+/// Computes an aggregate function of `values` by its definition.
 fn twin(name: &str, values: &[f64], dof: usize) -> f64 {
     let n = values.len() as f64;
     let sum: f64 = values.iter().sum();
@@ -100,7 +100,7 @@ fn values_are_those_of_the_twin() {
     let mut m = random_csr::<f32>(CELLS, GENES, 30, 5);
     let mut random = Random(9);
     let mut values: Vec<f32> = m.data.to_f64().unwrap().iter().map(|&x| x as f32).collect();
-    // Some below 0, some that are stored zeros.
+    // Some values are negative, some are stored zeros.
     values.iter_mut().for_each(|x| match random.below(9) {
         0 => *x = -*x,
         1 => *x = 0.0,

@@ -1,4 +1,5 @@
-//! Recovery of gene sets in the ranking of a cell, against random orders of ties and the sum of the definition.
+//! Compares the recovery of gene sets in a cell's ranking with random orders of ties and with the
+//! sum of the definition.
 
 mod matrix_common;
 
@@ -7,7 +8,7 @@ use anndataoom_core::LazyMatrix;
 use matrix_common::*;
 use std::sync::Arc;
 
-/// The area under the recovery curve by its definition, genes in one order.
+/// Computes the area under the recovery curve by its definition, for genes in one order.
 fn area(order: &[usize], set: &[u32], last: usize) -> f64 {
     let mut steps: Vec<usize> = set.iter().map(|&g| order.iter().position(|&o| o == g as usize).unwrap() + 1).collect();
     steps.retain(|&r| r < last);
@@ -20,7 +21,7 @@ fn area(order: &[usize], set: &[u32], last: usize) -> f64 {
 fn scores_are_means_over_the_orders_of_ties() {
     let (cells, genes) = (40, 60);
     let mut m = random_csr::<f32>(cells, genes, 20, 3);
-    // Few values, so that there are ties, some below 0 and some stored zeros.
+    // Few distinct values make ties; some are negative, some are stored zeros.
     let data: Vec<f32> = m.data.to_f64().unwrap().iter().map(|&x| ((x as i32 % 5) - 1) as f32).collect();
     m.data = anndataoom_core::element::Data::F32(data.clone());
     let source = |m: &_| LazyMatrix::new(Arc::new(anndataoom_core::matrix::MemorySource::from_sparse(m).unwrap()));
@@ -76,6 +77,6 @@ fn without_ties_scores_are_those_of_the_definition() {
             assert!((own[k] - expected).abs() < 1e-12, "{} {expected}", own[k]);
         }
     }
-    // All genes of a set first, and none among the first ranks.
+    // The bounds: 1 if all genes of a set come first, 0 if none of them is among the first ranks.
     assert!(found.iter().flatten().all(|x| (0.0..=1.0).contains(x)));
 }

@@ -1,4 +1,4 @@
-//! Highly variable genes against scanpy 1.11.5.
+//! Compares highly variable genes with scanpy 1.11.5.
 
 mod ops_support;
 use anndataoom_core::element::Value;
@@ -17,7 +17,7 @@ fn run(x: &LazyMatrix, flavor: Flavor, n_top_genes: Option<usize>, batch: Option
         .unwrap()
 }
 
-/// Every column scanpy gives, by name; selections must be the same genes.
+/// Compares every column that scanpy gives, by name; the selected genes must be the same.
 fn compare(name: &str, found: &Hvg, g: &Goldens, tolerance: f64) {
     let patch = found.patch("adata.X").unwrap();
     let columns = g.below(&format!("hvg.{name}."));
@@ -26,7 +26,8 @@ fn compare(name: &str, found: &Hvg, g: &Goldens, tolerance: f64) {
         let golden = g.get(&format!("hvg.{name}.{c}"));
         let v = numbers(column(&patch.var, &c));
         if c.starts_with("highly_variable") && name.starts_with("seurat_v3") {
-            // Genes with the same counts tie exactly, numpy's argsort orders ties at will, and neighbours swap.
+            // Genes with the same counts tie exactly. numpy's argsort orders ties arbitrarily, so
+            // neighbours may swap.
             let near = if c == "highly_variable_rank" { 3.0 } else { 0.0 };
             let same = |a: f64, b: f64| (a - b).abs() <= near || (a.is_nan() && b.is_nan());
             let off = v.iter().zip(golden).filter(|(a, b)| !same(**a, **b)).count();
@@ -36,7 +37,7 @@ fn compare(name: &str, found: &Hvg, g: &Goldens, tolerance: f64) {
             let differ: Vec<_> = v.iter().zip(golden).enumerate().filter(|(_, (a, b))| a != b && !a.is_nan()).collect();
             assert!(differ.is_empty() && worst(&v, golden, 1.0) == 0.0, "{name}.{c}: gene, found, expected {differ:?}");
         } else {
-            // Normalised dispersions are differences: their scale is 1.
+            // Normalised dispersions are differences, so their scale is 1.
             let w = worst(&v, golden, if c == "dispersions_norm" { 1.0 } else { 1e-3 });
             let tolerance = if c == "variances_norm" { 1e-9 } else { tolerance };
             assert!(w <= tolerance, "{name}.{c}: {w:e}");
@@ -56,7 +57,7 @@ fn batch(g: &Goldens) -> Vec<i32> {
 #[test]
 fn pearson_residuals_equal_scanpy() {
     let g = Goldens::read("ops.bin");
-    // scanpy gives NaN for every gene when a cell is empty; here such a cell has residuals of 0.
+    // scanpy gives NaN for every gene if a cell is empty; here an empty cell has residuals of 0.
     let cells: Vec<u32> = (0..300).filter(|&i| i != 17).collect();
     let batch: Vec<i32> = batch(&g).into_iter().enumerate().filter(|&(i, _)| i != 17).map(|(_, b)| b).collect();
     for form in forms(&g) {

@@ -1,4 +1,5 @@
-//! Genes that mark groups, against a twin written for clarity: in every layout, within any memory, on any number of threads.
+//! Compares marker genes of groups with a twin written for clarity: in every layout, with any
+//! memory, on any number of threads.
 
 mod matrix_common;
 
@@ -30,7 +31,8 @@ fn options(test: Test, reference: &str) -> MarkerOptions {
     }
 }
 
-/// A file with the same values by rows, by columns and dense, and them.
+/// Writes a file with the same matrix in CSR, CSC and dense form. Returns its path and the values,
+/// row by row.
 fn file(dir: &Dir) -> (std::path::PathBuf, Vec<f64>) {
     let m = random_csr::<f32>(CELLS, GENES, 22, 11);
     let path = dir.file("x.h5ad");
@@ -48,7 +50,8 @@ fn file(dir: &Dir) -> (std::path::PathBuf, Vec<f64>) {
     (path, all)
 }
 
-/// Scores of one gene by the definition, groups against `others`.
+/// Computes the score of one gene by the definition: the values in a group, `own`, against
+/// `others`.
 fn score(test: Test, own: &[f64], others: &[f64]) -> f64 {
     let (n, m) = (own.len() as f64, others.len() as f64);
     let moments = |v: &[f64]| {
@@ -145,7 +148,8 @@ fn matrix(n: usize, m: usize, values: Vec<f64>) -> LazyMatrix {
 
 #[test]
 fn constants_and_values_far_from_0_keep_their_digits() {
-    // The values of three genes in groups of four: one constant, one of deviations far below its mean, one of a single value.
+    // The groups have four cells. One gene is constant, one has deviations far below its mean, one
+    // has a single value.
     let n = 8;
     let small = [3.0, -1.0, 2.0, 0.0, 5.0, 7.0, 4.0, 8.0];
     let values: Vec<f64> = (0..n).flat_map(|i| [0.1, 1e9 + small[i], if i == 0 { 2.0 } else { 0.0 }]).collect();
@@ -189,7 +193,7 @@ fn orders_corrections_and_chosen_groups() {
         let least = by_p.iter().enumerate().skip(k).map(of).fold(1.0, f64::min);
         assert!(near(adjusted, least, 1e-12));
     }
-    // The cells of other groups are still among the rest.
+    // The cells of other groups still belong to the rest.
     let chosen = run(&MarkerOptions { groups: Some(vec!["d".into(), "b".into()]), ..all.clone() });
     assert_eq!([&chosen.groups[0].name, &chosen.groups[1].name], ["d", "b"]);
     assert_eq!((&chosen.groups[0].genes, &chosen.groups[1].genes), (&full.groups[3].genes, &full.groups[1].genes));
@@ -228,7 +232,7 @@ fn what_cannot_be_compared_is_an_error_that_names_it() {
         let error = rank_genes_groups(&matrix(6, 2, values), &options, &session).unwrap_err();
         assert!(matches!(error, Error::Values { row: 3, column: 1, .. }), "{error}");
     }
-    // Counts are told of, logarithms of them are not.
+    // There is a note for counts, and none for their logarithms.
     let two = of([0, 0, 0, 1, 1, 1], "rest", Some("a"));
     let note = |x: &LazyMatrix| rank_genes_groups(x, &two, &session).unwrap().note.is_some();
     assert!(note(&x) && !note(&log1p(&x, None).unwrap().0));
@@ -236,7 +240,7 @@ fn what_cannot_be_compared_is_an_error_that_names_it() {
     assert!(!note(&normal));
 }
 
-/// Coefficients by gene, of each group ranked.
+/// Returns the coefficients by gene, for each ranked group.
 fn coefficients(found: &Ranked) -> Vec<Vec<f64>> {
     let by_gene = |group: &anndataoom_core::ops::RankedGroup| {
         let mut out = vec![0.0; GENES];
@@ -254,14 +258,16 @@ fn a_regression_is_at_its_minimum() {
         let x = LazyMatrix::new(open(&path, element).unwrap());
         rank_genes_groups(&x, options, &call(threads)).unwrap()
     };
-    // Of all groups: the sum of the coefficients of a gene is 0, as no group is left out, and the bits are the same.
+    // All groups: no group is left out, so the coefficients of a gene add up to 0. Layouts and
+    // threads change no bit.
     let all = run("csr", &options(Test::Logistic, "rest"), 1);
     assert!(all.groups.len() == 4 && !all.tested && all.groups[0].pvals.is_empty() && all.pts.is_none());
     let of = coefficients(&all);
     assert!((0..GENES).all(|j| of.iter().map(|group| group[j]).sum::<f64>().abs() < 1e-6));
     assert_eq!(run("csc", &options(Test::Logistic, "rest"), 3).groups, all.groups);
     assert_eq!(run("dense", &options(Test::Logistic, "rest"), 2).groups, all.groups);
-    // Of two groups: half the squares and the loss have no slope, with the intercept that has none.
+    // Two groups: the gradient of half the squared coefficients plus the loss is 0, at the
+    // intercept where the derivative of the loss is 0.
     let two = MarkerOptions { groups: Some(vec!["c".into(), "a".into()]), ..options(Test::Logistic, "rest") };
     let found = run("csr", &two, 2);
     assert_eq!(found.groups.iter().map(|g| g.name.as_str()).collect::<Vec<_>>(), ["c"]);
@@ -286,7 +292,7 @@ fn a_regression_is_at_its_minimum() {
     }
     let slope = std::cell::RefCell::new(w.clone());
     excess(low, &|i, e| slope.borrow_mut().iter_mut().zip(row(i)).for_each(|(s, x)| *s += e * x));
-    // Coefficients come as float32.
+    // The coefficients are float32.
     assert!(slope.borrow().iter().all(|s| s.abs() < 2e-3), "{:?}", slope.borrow());
     let one = MarkerOptions { groups: Some(vec!["c".into()]), ..options(Test::Logistic, "rest") };
     let x = LazyMatrix::new(open(&path, "csr").unwrap());

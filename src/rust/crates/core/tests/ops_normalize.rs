@@ -1,4 +1,4 @@
-//! normalize_total, log1p and scale against scanpy 1.11.5.
+//! Compares normalize_total, log1p and scale with scanpy 1.11.5.
 
 mod ops_support;
 use anndataoom_core::element::Value;

@@ -1,5 +1,6 @@
-//! Columns whose variance cancels in sums of squares: constant, nearly constant, huge, tiny, with one value far off. Against a
-//! compensated twin, in every layout and for several numbers of threads.
+//! Checks columns whose variance cancels in sums of squares: constant, nearly constant, huge, tiny,
+//! with one outlier. The reference is a compensated twin, in every layout and for several numbers
+//! of threads.
 
 mod matrix_common;
 mod ops_support;
@@ -12,14 +13,14 @@ use anndataoom_core::{Error, LazyMatrix, Session};
 use matrix_common::{open, to_csc, write_dense, write_sparse, Dir, Random, Stored};
 use ops_support::{dense, f32s, f64s, random_counts, session, sparse, values};
 
-/// Two blocks of a pass.
+/// The number of rows, which makes two blocks of a pass.
 const N: usize = 70_000;
 
 fn uniform(r: &mut Random) -> f64 {
     (r.next() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// One column of each kind.
+/// Makes one column of each kind, `N` values each.
 fn columns(single: bool) -> Vec<Vec<f64>> {
     let mut r = Random(11);
     let mut of = |f: &mut dyn FnMut(usize, f64) -> f64| -> Vec<f64> { (0..N).map(|i| f(i, uniform(&mut r))).collect() };
@@ -30,17 +31,17 @@ fn columns(single: bool) -> Vec<Vec<f64>> {
         of(&mut |_, _| 8.112),
         of(&mut |_, _| 123_456.7),
         of(&mut |_, _| 0.0),
-        // Nearly constant.
+        // Nearly constant columns.
         of(&mut |_, u| 2e4 + (3.0 * u).floor() * step),
         of(&mut |i, _| if i == N - 1 { 0.100_001 } else { 0.1 }),
         of(&mut |i, _| if i == 17 { 0.0 } else { 8.112 }),
-        // Huge and tiny.
+        // Huge and tiny values.
         of(&mut |_, u| 1e15 * (1.0 + u)),
         of(&mut |_, u| 1e-15 * (1.0 + u)),
-        // The first value says nothing about the others.
+        // Columns whose first values differ from the others.
         of(&mut |i, u| if i == 0 { 1e8 } else { 1.0 + u }),
         of(&mut |i, u| if i < 40 { 1e6 * u } else { 7.0 + u * 1e-3 }),
-        // As usual.
+        // Columns like those of counts and their logarithms.
         of(&mut |_, u| if u < 0.9 { 0.0 } else { (u * 50.0).floor() }),
         of(&mut |_, u| if u < 0.02 { 0.0 } else { u.ln_1p() }),
         of(&mut |i, u| if i % 1000 == 3 { u } else { 0.0 }),
@@ -53,7 +54,8 @@ fn columns(single: bool) -> Vec<Vec<f64>> {
     }
 }
 
-/// Sum of `f` of the values with what every addition loses added in the end (Neumaier).
+/// Returns the sum of `f` over the values and the rounding errors lost in its additions, to be
+/// added at the end (Neumaier).
 fn compensated(values: &[f64], f: impl Fn(f64) -> f64) -> (f64, f64) {
     values.iter().map(|&x| f(x)).fold((0.0, 0.0), |(sum, lost): (f64, f64), x| {
         let to: f64 = sum + x;
@@ -61,7 +63,7 @@ fn compensated(values: &[f64], f: impl Fn(f64) -> f64) -> (f64, f64) {
     })
 }
 
-/// Mean and variance in two sweeps over differences from one of the values.
+/// Computes mean and variance by two passes over differences from one of the values.
 fn twin(v: &[f64]) -> (f64, f64) {
     let (n, one) = (v.len() as f64, v[v.len() / 2]);
     let (sum, lost) = compensated(v, |x| x - one);
@@ -76,7 +78,7 @@ fn rows(columns: &[Vec<f64>]) -> Vec<f64> {
     (0..columns[0].len()).flat_map(|i| columns.iter().map(move |c| c[i])).collect()
 }
 
-/// CSR in memory, CSC and dense on disk.
+/// Makes the matrix as CSR in memory, and as CSC and dense on disk.
 fn layouts(dir: &Dir, n: usize, m: usize, x: &[f64], data: fn(Vec<f64>) -> Data) -> Vec<(&'static str, LazyMatrix)> {
     let (mut indptr, mut indices, mut stored) = (vec![0u64], Vec::new(), Vec::new());
     for row in x.chunks(m) {
@@ -121,7 +123,7 @@ fn moments_equal_a_compensated_twin() {
             for threads in [2, 3] {
                 assert_eq!(found, ops::mean_var(&form, Axis::Obs, 1, &Session::with_threads(threads)).unwrap());
             }
-            // Quality control leaves the same moments to the flavours that need them.
+            // Quality control keeps the same moments for the flavours that need them.
             let counts = form.select(None, Some(&(0..15).collect::<Vec<u32>>())).unwrap();
             let options = HvgOptions { flavor: Flavor::PearsonResiduals, n_top_genes: Some(3), ..Default::default() };
             let before = ops::highly_variable_genes(&counts, &options, &session()).unwrap().variances.unwrap();
@@ -166,7 +168,7 @@ fn rows_equal_the_twin_too() {
 #[test]
 fn constant_columns_scale_to_zero_through_any_chain() {
     let (n, m, dir) = (1003, 5, Dir::new());
-    // Rows have the same total, so that the columns stay constant when cells are normalised.
+    // All rows have the same total, so normalising cells leaves the columns constant.
     let x: Vec<f64> = (0..n).flat_map(|i| [0.1, 1.0 / 3.0, 123_456.7, (i % 3) as f64, (3 - i % 3) as f64]).collect();
     for (layout, form) in layouts(&dir, n, m, &x, f64s) {
         let logged = ops::log1p(&form, None).unwrap().0;
@@ -186,7 +188,7 @@ fn constant_columns_scale_to_zero_through_any_chain() {
     }
 }
 
-/// Centred values, constant columns 0 exactly.
+/// Centres the columns of `x`; constant ones become exactly 0.
 fn centred(x: &[f64], m: usize) -> Vec<f64> {
     let n = x.len() / m;
     let mut out = x.to_vec();
@@ -213,7 +215,7 @@ fn pca_of_constant_and_nearly_constant_genes() {
         for i in 0..n {
             x[i * m + 7] = 0.1;
             x[i * m + 8] = 8.112;
-            // Far from 0, with deviations the size of the other genes'.
+            // A column far from 0 whose deviations are as large as those of other genes.
             x[i * m + 9] = 2e4 * far + (i % 3) as f64;
         }
         let wanted = first_variance(&centred(&x, m), m);
@@ -230,7 +232,7 @@ fn pca_of_constant_and_nearly_constant_genes() {
                     &found.loadings[14..18]
                 );
                 assert_eq!(found.note(), None);
-                // Scaled, every gene weighs the same.
+                // After scaling, every gene has the same weight.
                 let scaled = ops::scale(&form, &ScaleOptions::default(), &session()).unwrap().0;
                 let again = ops::pca(&scaled, &options, &session()).unwrap();
                 let z = first_variance(&values(&scaled), m);
@@ -336,7 +338,7 @@ fn sums_of_integers_are_exact() {
     check([u16::MAX; 6], false);
     check([u32::MAX; 6], false);
     check([1u64 << 63, (1 << 63) - 1, 5, u64::MAX - 1, 1, (1 << 53) + 1], false);
-    // As numpy's: past the end they wrap around.
+    // Sums past the end of the type wrap around, as numpy's do.
     assert_eq!(Sums::Unsigned(vec![1 << 64]).into_numpy().unwrap(), Data::U64(vec![0]));
     assert_eq!(Sums::Signed(vec![1 << 63]).into_numpy().unwrap(), Data::I64(vec![i64::MIN]));
     assert_eq!(Sums::Signed(vec![(1 << 53) + 1]).into_numpy().unwrap(), Data::I64(vec![(1 << 53) + 1]));
@@ -375,7 +377,7 @@ fn batches_of_one_cell_take_no_part() {
         let mut same = other.highly_variable.clone();
         same.reverse();
         assert_eq!(same, found.highly_variable, "{flavor:?}");
-        // Without it the choice is the same.
+        // Without the lonely batch the choice is the same.
         let rest: Vec<u32> = (0..100).collect();
         let two = HvgOptions { batch: Some(batch[..100].to_vec()), ..options.clone() };
         let without = ops::highly_variable_genes(&form.select(Some(&rest), None).unwrap(), &two, &session()).unwrap();

@@ -1,4 +1,4 @@
-//! The ops room on whole files against scanpy 1.11.5 and a dense SVD.
+//! Compares the ops room on whole files with scanpy 1.11.5 and a dense SVD.
 
 mod ops_support;
 use anndataoom_core::ops::{self, Flavor, HvgOptions, NormalizeOptions, PcaOptions, QcOptions, QcSubset, ScaleOptions};
@@ -6,7 +6,7 @@ use anndataoom_core::{matrix, store::Store, LazyMatrix, Session};
 use ops_support::*;
 use std::path::{Path, PathBuf};
 
-/// A data set with golden values, through the same doors as a user's file.
+/// A data set with golden values, which is opened as a user opens a file.
 struct Whole {
     path: PathBuf,
     goldens: Goldens,
@@ -19,7 +19,7 @@ impl Whole {
     }
 }
 
-/// Runs `test` on the bundled file, and on pbmc3k where it lies beside the project.
+/// Runs `test` on the bundled file, and on pbmc3k if it lies beside the project.
 fn every_file(test: fn(Whole)) {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../..");
     let shared = std::env::var_os("ANNDATAOOM_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
@@ -38,7 +38,7 @@ fn logged(x: &LazyMatrix) -> LazyMatrix {
     ops::log1p(&ops::normalize_total(x, &to, &session()).unwrap().0, None).unwrap().0
 }
 
-/// A packed golden mask of `n` genes.
+/// Returns the mask of `n` genes that is packed into the bits of a golden array.
 fn mask(g: &Goldens, name: &str, n: usize) -> Vec<bool> {
     let bytes = g.get(name);
     (0..n).map(|j| bytes[j / 8] as u8 >> (j % 8) & 1 == 1).collect()
@@ -132,13 +132,14 @@ fn principal_components() {
             let scores = worst(&every(&scores, k, 100), g.get(&format!("pca.{name}.X_pca")), found.variance[0].sqrt());
             println!("pca {name}: variance {relative:e}, ratio {ratio:e}, loadings {loadings:e}, scores {scores:e}");
             assert!(relative < 1e-6 && ratio < 1e-6, "{name}: {relative:e} {ratio:e}");
-            // Signs included; a loading is of scale 1 / sqrt(2000).
+            // The comparison includes signs; a loading has the scale 1 / sqrt(2000).
             assert!(loadings < 1e-4 && scores < 1e-4, "{name}: {loadings:e} {scores:e}");
         }
     });
 }
 
-/// Values that passes leave for each other (sums of counts, selected columns in memory or in a scratch file) change no bit.
+/// Checks that results have the same bits when passes find what earlier ones kept: sums of counts,
+/// and selected columns in memory or in a scratch file.
 #[test]
 fn kept_columns_and_sums_change_nothing() {
     every_file(|whole| {
@@ -148,7 +149,7 @@ fn kept_columns_and_sums_change_nothing() {
         let columns: Vec<u32> = (0..top.len() as u32).filter(|&j| top[j as usize]).collect();
         let to = ScaleOptions { max_value: Some(10.0), ..Default::default() };
         let hvg = HvgOptions { flavor: Flavor::PearsonResiduals, n_top_genes: Some(n_top_genes), ..Default::default() };
-        // Nothing is kept by a pass over one object for another.
+        // A pass over one object keeps nothing for another.
         let alone = ops::highly_variable_genes(&fresh, &hvg, &session()).unwrap();
         let qc = QcOptions { percent_top: Vec::new(), ..Default::default() };
         ops::calculate_qc_metrics(&used, &qc, &session()).unwrap();
@@ -164,7 +165,7 @@ fn kept_columns_and_sums_change_nothing() {
         };
         let (expected, scaled) = first(&fresh, &session());
         assert!(ops::pca(&scaled, &PcaOptions::default(), &session()).unwrap() == expected);
-        // So little memory that every block goes to the scratch file.
+        // The memory is so small that every block goes to the scratch file.
         let (found, _) = first(&used, &Session { memory: 4096, ..Session::with_threads(3) });
         assert!(found == expected);
     });

@@ -1,4 +1,4 @@
-//! PCA against a dense SVD in f64 (numpy), by every road a chain can take.
+//! Compares PCA with a dense SVD in f64 (numpy), by every route that a chain can take.
 
 mod ops_support;
 use anndataoom_core::chain::nodes;
@@ -13,7 +13,8 @@ fn run(x: &LazyMatrix) -> Pca {
     ops::pca(x, &PcaOptions { n_comps: Some(K), ..Default::default() }, &session()).unwrap()
 }
 
-/// `tolerance` is relative, of eigenvalues; loadings and scores are of scale 1 and sqrt(variance).
+/// Compares a PCA with golden values. `tolerance` is the relative one of eigenvalues; loadings have
+/// the scale 1, scores the scale sqrt(variance).
 fn compare(name: &str, found: &Pca, g: &Goldens, tolerance: f64) {
     assert_close(name, &found.variance, g.get(&format!("pca.{name}.variance")), tolerance);
     assert_close(name, &found.variance_ratio, g.get(&format!("pca.{name}.variance_ratio")), tolerance);
@@ -47,7 +48,7 @@ fn every_road_gives_the_dense_svd() {
         let scaled =
             ops::scale(&l, &ScaleOptions { max_value: Some(3.0), ..Default::default() }, &session()).unwrap().0;
         compare("scaled", &run(&scaled), &g, t);
-        // Selecting afterwards, in another order of rows, changes nothing but the order.
+        // A selection afterwards, in another order of rows, changes the order only.
         let back: Vec<u32> = (0..n as u32).rev().collect();
         let turned = run(&scaled.select(Some(&back), None).unwrap());
         assert_close("turned", &turned.variance, &run(&scaled).variance, 1e-12);
@@ -116,7 +117,8 @@ fn without_centring_it_is_truncated_svd() {
         let column = |c: usize| (0..m).map(|j| found.loadings[j * 3 + c]).collect::<Vec<f64>>();
         for c in 0..3 {
             let v = column(c);
-            // Scores are X v, their variance (divisor n) is the one reported, and v is an eigenvector of X'X.
+            // Scores are X v, their variance (divisor n) is the one returned, and v is an
+            // eigenvector of X'X.
             let s: Vec<f64> = x.chunks(m).map(|r| r.iter().zip(&v).map(|(a, b)| a * b).sum()).collect();
             let mean = s.iter().sum::<f64>() / n as f64;
             let var = s.iter().map(|s| (s - mean) * (s - mean)).sum::<f64>() / n as f64;
@@ -184,7 +186,7 @@ fn patch_and_refusals() {
         ));
     }
     let one = PcaOptions { n_comps: Some(1), ..options };
-    // A constant matrix has no variance of which a part could be explained; scikit-learn warns and gives NaN.
+    // A constant matrix has no variance to explain; scikit-learn warns and gives NaN.
     let flat = ops::pca(&dense(5, 4, &[2.0; 20], f64s), &one, &session()).unwrap();
     assert!(flat.variance[0] == 0.0 && flat.variance_ratio[0] == 0.0);
 }

@@ -1,4 +1,4 @@
-//! PCA of more genes than second moments are kept for, against a dense SVD (faer's).
+//! Compares PCA of too many genes for a matrix of second moments with a dense SVD (faer's).
 
 mod ops_support;
 use anndataoom_core::element::{Sparse, SparseFormat, Value};
@@ -12,7 +12,9 @@ const N: usize = 240;
 const P: usize = MAX_EXACT + 600;
 const K: usize = 8;
 
-/// Squared singular values and right singular vectors of `x`, centred or not, signs as ours.
+/// Returns the first `K` squared singular values of `x`, its right singular vectors with our signs,
+/// and the total sum of squared deviations from the column means. `center` subtracts these means
+/// first.
 fn svd(x: &[f64], center: bool) -> (Vec<f64>, Vec<Vec<f64>>, f64) {
     let mut a = Mat::from_fn(N, P, |i, j| x[i * P + j]);
     let mut total = 0.0;
@@ -46,7 +48,7 @@ fn compare(what: &str, x: &LazyMatrix, tolerance: f64) -> Pca {
     }
     let residual = found.residual.unwrap();
     assert!(residual <= 1e-6, "{what}: residual {residual:e}");
-    // Scores are orthogonal and have the variances told.
+    // Scores are orthogonal, and their variances are the ones returned.
     for c in 0..K {
         let score = |i: usize, c: usize| f64::from(found.x_pca[i * K + c]);
         let dot = |d: usize| (0..N).map(|i| score(i, c) * score(i, d)).sum::<f64>() / (N - 1) as f64;
@@ -106,7 +108,8 @@ fn what_was_reached_is_told() {
     );
     assert_eq!((narrow.as_ref().unwrap().residual, narrow.unwrap().passes), (None, 2));
 
-    // Fewer directions than vectors: what is left is rounding, and the components there are come out.
+    // There are fewer directions than vectors: the remaining vectors are rounding noise, and the
+    // components that exist are found.
     let few = sparse(3, P, &random_counts(3, P, 0.05, 9), None, f64s);
     let found = ops::pca(&few, &PcaOptions { n_comps: Some(2), ..Default::default() }, &session()).unwrap();
     assert!(found.residual.unwrap() < 1e-6);

@@ -1,5 +1,6 @@
-//! Sums that stay exact, and variances that do not cancel: whole numbers beside others, integers past 2^53, coordinates far
-//! from 0, Pearson residuals of nearly constant genes; scores that are equal at the cut.
+//! Checks that sums stay exact and variances do not cancel: whole numbers beside others, integers
+//! beyond 2^53, coordinates far from 0, Pearson residuals of nearly constant genes, and equal
+//! scores at the threshold.
 
 mod ops_support;
 
@@ -14,7 +15,7 @@ fn column_of(x: &[f64], m: usize, j: usize) -> Vec<f64> {
     x.iter().skip(j).step_by(m).copied().collect()
 }
 
-/// Mean and variance of whole numbers, or of halves and quarters of them, in exact arithmetic up to the last division.
+/// Computes mean and variance of multiples of a quarter, exactly up to the last division.
 fn exact(v: &[f64]) -> (f64, f64) {
     let n = v.len() as i128;
     let fourths: Vec<i128> = v.iter().map(|x| (x * 4.0) as i128).collect();
@@ -27,7 +28,8 @@ fn rows_of_whole_numbers_and_others_add_up() {
     let (n, m) = (3000, 12);
     let mut x = random_counts(n, m, 0.5, 4);
     for (i, row) in x.chunks_mut(m).enumerate() {
-        // Huge next to each other, past what squares add up exactly, and a dense nearly constant one.
+        // Columns of huge values, whose squares do not add up exactly, and a dense, nearly constant
+        // column.
         row[0] = 1e9 + (i % 5) as f64;
         row[1] = 2e4 + (i % 3) as f64;
         row[2] = 7.0;
@@ -98,7 +100,8 @@ fn variances_of_coordinates_far_from_zero() {
             let options = PcaOptions { n_comps: Some(2), zero_center: false };
             let found = ops::pca(&form, &options, &session()).unwrap();
             for c in 0..2 {
-                // Far from 0 the same in differences, whose scores are those of the plain values and a constant.
+                // Far from 0 the deviations are the same: scores differ by a constant from those of
+                // the plain values.
                 let score = |r: &[f64]| r.iter().enumerate().map(|(j, v)| v * found.loadings[j * 2 + c]).sum::<f64>();
                 let s: Vec<f64> = plain.chunks(m).map(score).collect();
                 let mean = s.iter().sum::<f64>() / n as f64;
@@ -113,7 +116,7 @@ fn variances_of_coordinates_far_from_zero() {
     }
 }
 
-/// Variance of the residuals of every gene, in two sweeps over all of them.
+/// Computes the variance of every gene's Pearson residuals, by two passes over all of them.
 fn residual_variances(x: &[f64], m: usize, theta: f64, clip: f64) -> Vec<f64> {
     let n = x.len() / m;
     let cells: Vec<f64> = x.chunks(m).map(|r| r.iter().sum()).collect();
@@ -142,7 +145,7 @@ fn residuals_of_nearly_constant_and_of_high_genes() {
         row[1] = 9e3 + (i % 7) as f64;
         row[2] = if i == 3 { 4e4 } else { 40.0 };
         row[3] = f64::from(u8::from(i == 5));
-        // Every cell has the same total, so that a constant gene has residuals of 0.
+        // Every cell has the same total, so a constant gene has residuals of 0.
         row[m - 1] = 0.0;
         row[m - 1] = 6e4 - row.iter().sum::<f64>();
     }
@@ -158,7 +161,7 @@ fn residuals_of_nearly_constant_and_of_high_genes() {
             };
             let found = ops::highly_variable_genes(&form, &options, &session()).unwrap().residual_variances.unwrap();
             for (j, (found, expected)) in found.iter().zip(&expected).enumerate() {
-                // A variance that decides anything is about 1 or larger.
+                // Variances that decide anything are about 1 or larger.
                 let off = (found - expected).abs() / expected.max(1.0);
                 assert!(off < 1e-9, "theta {theta}, clip {clip:?}, gene {j}: {found:e} {expected:e}");
             }
@@ -217,7 +220,8 @@ fn counts_of_integers_are_exact_in_numpys_dtype() {
     }
 }
 
-/// Four bins of two genes each, whose scores are all plus or minus the square root of a half.
+/// Checks four bins of two genes each, whose scores are all plus or minus the square root of a
+/// half.
 #[test]
 fn genes_of_the_same_score_at_the_cut_are_all_chosen() {
     let (n, m) = (60, 8);
@@ -225,7 +229,7 @@ fn genes_of_the_same_score_at_the_cut_are_all_chosen() {
         .map(|k| {
             let (i, bin) = (k / m, (k % m / 2) as f64);
             let by = ((i * 37 + k % m * 5) % 11) as f64 * if k % 2 == 0 { 0.3 } else { 0.03 };
-            // Means of about 1, 7, 50 and 350 with two deviations each.
+            // The means are about 1, 7, 50 and 350; each has two deviations.
             (7f64.powf(bin) + by).ln_1p()
         })
         .collect();

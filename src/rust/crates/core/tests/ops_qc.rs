@@ -1,4 +1,4 @@
-//! QC metrics, filters, sums and moments against scanpy 1.11.5 and brute force.
+//! Compares QC metrics, filters, sums and moments with scanpy 1.11.5 and brute force.
 
 mod ops_support;
 use anndataoom_core::element::{DType, Value};

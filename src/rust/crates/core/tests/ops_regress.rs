@@ -1,4 +1,5 @@
-//! `regress_out` against normal equations solved in the open, group means, and itself in other storages.
+//! Compares `regress_out` with normal equations solved step by step, with group means, and with
+//! itself in other storages.
 
 mod ops_support;
 
@@ -16,7 +17,8 @@ fn covariates() -> Vec<(String, Vec<f64>)> {
     vec![("a".to_owned(), a), ("b".to_owned(), b)]
 }
 
-/// Residuals by Gauss elimination on the normal equations of (1, a, b), centred for their condition.
+/// Computes residuals by Gaussian elimination on the normal equations of (1, a, b); a and b are
+/// centred to improve the condition number.
 fn twin(y: &[f64]) -> Vec<f64> {
     let mut design: Vec<Vec<f64>> = vec![vec![1.0; N]];
     for (_, v) in covariates() {
@@ -65,7 +67,7 @@ fn residuals_are_those_of_the_normal_equations() {
         let keys = Parameter::Names(vec!["a".to_owned(), "b".to_owned()]);
         let call = Description { verb: "regress_out", parameters: vec![("keys", keys)] };
         assert_eq!(found.queued(), [Queued::Verb(call)]);
-        // Selecting after is selecting the residuals.
+        // A selection of the result selects residuals.
         let (rows, columns) = ([7u32, 7, 110, 2], [8u32, 0]);
         let part = values(&found.select(Some(&rows), Some(&columns)).unwrap());
         let pick: Vec<f64> = rows

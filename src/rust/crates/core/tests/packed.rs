@@ -1,5 +1,6 @@
-//! Packed rows: passes after the first read them in place of the file and give the same blocks, whatever the values are; what
-//! is not as it was is never read, and where there is no room for them nothing fails.
+//! Checks packed rows: passes after the first read them in place of the file and give the same
+//! blocks, whatever the values are. A copy of another state is never read, and nothing fails where
+//! there is no room for packed rows.
 
 mod matrix_common;
 
@@ -22,17 +23,18 @@ fn state(source: &Arc<dyn Source>, session: &Session) -> PackedState {
     source.packed(&session.keeping(true), &session.scratch)
 }
 
-/// Whether all rows are packed.
+/// Returns whether all rows are packed.
 fn is_whole(source: &Arc<dyn Source>, session: &Session) -> bool {
     matches!(state(source, session), PackedState::Kept { kept, all, trouble: None, .. } if kept == all && all > 0)
 }
 
-/// Rows of a matrix in memory, as bits.
+/// Returns all rows of `x`, collected in memory, as text to the last bit.
 fn values(x: &LazyMatrix, session: &Session) -> String {
     format!("{:?}", collect(x, session, u64::MAX).unwrap())
 }
 
-/// A session whose passes leave as many packed rows as a matrix takes in its file, as all do where nothing else is said.
+/// Makes a session with the default setting, whose passes leave as many packed rows as the matrix
+/// takes up in its file.
 fn on(threads: usize) -> Session {
     Session::with_threads(threads)
 }
@@ -47,7 +49,7 @@ fn counts(dir: &Dir) -> std::path::PathBuf {
     path
 }
 
-/// The same matrix with other values.
+/// Returns the matrix with value `of(k)` at stored entry `k`.
 fn with_values<T: Number>(m: &Sparse, of: impl Fn(usize) -> T) -> Sparse {
     Sparse { data: T::wrap((0..m.indices.len()).map(of).collect()), ..m.clone() }
 }
@@ -73,12 +75,12 @@ fn values_of_every_type_come_back_in_every_layout_and_selection() {
         ("u64", with_values(&counts, |i| u64::MAX >> (i % 63))),
         ("bool", with_values(&counts, |i| i % 3 == 0)),
     ];
-    // Columns that descend and repeat, which the source puts in order.
+    // Columns that descend and repeat; the source sorts them.
     let mut unsorted = counts.clone();
     unsorted.indices.reverse();
     (0..unsorted.indices.len()).step_by(5).skip(1).for_each(|i| unsorted.indices[i] = unsorted.indices[i - 1]);
     elements.push(("unsorted", unsorted));
-    // One row of all values, and empty ones around it.
+    // One row that holds all values, between empty rows.
     let n = counts.indices.len();
     let indptr = (0..=4000).map(|i| if i < 2000 { 0 } else { n as u64 }).collect();
     elements.push(("one row", Sparse { indptr, indices: (0..n as u32).collect(), shape: (4000, n), ..counts.clone() }));
@@ -97,7 +99,7 @@ fn values_of_every_type_come_back_in_every_layout_and_selection() {
         let decoded = || x.source().reads().decoded;
         let _ = ops::row_sums(&x, &session);
         if !is_whole(x.source(), &session) {
-            // Values that have no sum end the first pass; another one leaves the rest.
+            // Values without a sum end the first pass with an error; another pass leaves the rest.
             ops::filter_cells(&x, ops::CellCriterion::MinGenes(1.0), &session).ok();
         }
         let whole = is_whole(x.source(), &session);
@@ -127,7 +129,7 @@ fn a_file_opened_again_is_packed_already_and_one_that_changed_is_not() {
     assert!(is_whole(x.source(), &session) && session.scratch.used() > 0);
     assert_eq!(ops::col_sums(&x, &session).unwrap(), first);
     assert_eq!(x.source().reads().decoded, 0);
-    // Other sessions know nothing of it, and who wants none has none.
+    // Another session has no packed rows of it, and neither has a call that wants none.
     for other in [on(2), Session { packed: Some(0), ..session.call() }] {
         let again = matrix(&path, "X");
         assert_eq!(ops::col_sums(&again, &other).unwrap(), first);
@@ -135,7 +137,7 @@ fn a_file_opened_again_is_packed_already_and_one_that_changed_is_not() {
     }
     drop(x);
 
-    // Another matrix of the same extents, written over the first.
+    // Another matrix of the same extents is written over the first.
     let other = dir.file("other.h5ad");
     write_sparse::<i32>(&other, "X", &random_csr::<f32>(4000, 700, 90, 4), &GZIP);
     std::fs::copy(&other, &path).unwrap();
@@ -145,7 +147,7 @@ fn a_file_opened_again_is_packed_already_and_one_that_changed_is_not() {
     assert_eq!(sums, ops::col_sums(&matrix(&other, "X"), &off()).unwrap());
     assert_ne!(sums, first);
     assert!(is_whole(changed.source(), &session));
-    // Touched, it is read again; and what nobody has any more makes room.
+    // A touched file is read again, and packed rows that nothing refers to any more make room.
     let used = session.scratch.used();
     std::fs::File::options().append(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     assert_eq!(ops::col_sums(&changed, &session).unwrap(), sums);
@@ -164,7 +166,7 @@ fn passes_that_come_once_or_over_a_few_rows_leave_nothing() {
     collect(&x, &session, u64::MAX).unwrap();
     ops::row_sums(&x.select(Some(&[5, 6, 7]), None).unwrap(), &session).unwrap();
     assert_eq!(session.scratch.used(), 0);
-    // Nor does a matrix that is not compressed, or is small.
+    // Neither does a matrix leave packed rows that is uncompressed, compressed by lzf, or small.
     for (name, rows, filter) in [("lzf", 4000, "lzf"), ("none", 4000, "none"), ("small", 400, "gzip")] {
         let stored = Stored::Chunked { chunk: 10_007, filter };
         write_sparse::<i32>(&path.with_file_name(name), "X", &random_csr::<f32>(rows, 700, 90, 3), &stored);
@@ -174,7 +176,7 @@ fn passes_that_come_once_or_over_a_few_rows_leave_nothing() {
     }
 }
 
-/// A verb that reads in several ways, as bits.
+/// Returns the results of verbs that read in several ways, as text to the last bit.
 fn results(x: &LazyMatrix, session: &Session) -> String {
     let sums = (ops::row_sums(x, session).unwrap(), ops::col_sums(x, session).unwrap());
     let scaled = ops::scale(x, &ScaleOptions::default(), session).unwrap().1;
@@ -191,7 +193,7 @@ fn where_there_is_no_room_the_file_is_read() {
         plan.facts.into_iter().find(|(name, _)| *name == "packed").map(|(_, text)| text).unwrap_or_default()
     };
 
-    // More than the setting: as many as it allows.
+    // The packed rows need more than the setting: as many are kept as it allows.
     let little = Session { packed: Some(100_000), ..on(2) };
     let x = matrix(&path, "X");
     assert_eq!(results(&x, &little), expected);
@@ -199,7 +201,7 @@ fn where_there_is_no_room_the_file_is_read() {
     assert!(0 < kept && kept < all && bytes <= 100_000 && trouble == Some(PackedTrouble::Limit(100_000)));
     assert!(fact(&x, &little).ends_with("the rest from the file: more than 97.7 KB in all, see the setting scratch"));
 
-    // Scratch files that are full, and a folder that is not there: no error of the user's.
+    // Full scratch files and a missing folder are no errors for the user.
     let full = on(2);
     let full = Session { scratch: full.scratch.limited(Some(100_000)), packed: Some(1 << 30), ..full };
     let x = matrix(&path, "X");
@@ -212,7 +214,7 @@ fn where_there_is_no_room_the_file_is_read() {
     assert_eq!(results(&x, &none), expected);
     assert!(fact(&x, &none).contains("create a scratch file in"), "{}", fact(&x, &none));
 
-    // Work that cannot do without gets the room.
+    // Work that cannot do without scratch space gets the room of packed rows.
     let session = on(2);
     let x = matrix(&path, "X");
     assert_eq!(results(&x, &session), expected);
@@ -229,7 +231,7 @@ fn where_there_is_no_room_the_file_is_read() {
     assert!(fact(&x, &session).ends_with("other scratch files needed the room"));
 }
 
-/// The sum of a column.
+/// Computes the sum of a column.
 struct Sum;
 
 impl PerColumn for Sum {
@@ -253,7 +255,7 @@ fn damaged_bytes_are_not_read() {
     let x = matrix(&path, "X");
     ops::row_sums(&x, &session).unwrap();
     assert!(is_whole(x.source(), &session));
-    // The file has no name any more, but a number.
+    // The scratch file is unlinked, so it is found by its descriptor.
     let folder = std::fs::canonicalize(dir.file("scratch")).unwrap();
     let is_scratch = |path: &std::path::PathBuf| std::fs::read_link(path).is_ok_and(|to| to.starts_with(&folder));
     let mut files = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path()).filter(is_scratch);
@@ -265,12 +267,12 @@ fn damaged_bytes_are_not_read() {
     assert_eq!(results(&x, &session), expected);
     let PackedState::Kept { kept, all, trouble, .. } = state(x.source(), &session) else { panic!() };
     assert!(kept < all && kept > 0 && trouble == Some(PackedTrouble::Damaged));
-    // All of it.
+    // All of the scratch file is lost.
     file.set_len(10).unwrap();
     assert_eq!(results(&x, &session), expected);
 }
 
-/// A copy in a folder, found by sessions that know nothing of each other.
+/// Checks that a copy in a folder is found by sessions that share nothing.
 #[test]
 fn a_copy_is_kept_for_other_sessions() {
     let dir = Dir::new();
@@ -285,7 +287,7 @@ fn a_copy_is_kept_for_other_sessions() {
     assert_eq!(found, ops::Indexed { made: false, ..first.clone() });
     let before = again.source().reads().decoded;
     assert_eq!(results(&again, &session), expected);
-    // Another object of the session.
+    // Another object of the same session.
     assert_eq!(results(&matrix(&path, "X"), &session), expected);
     assert_eq!((again.source().reads().decoded, session.scratch.used()), (before, 0));
     let PackedState::Kept { kept, all, path: at, trouble: None, .. } = state(again.source(), &session) else {
@@ -294,7 +296,7 @@ fn a_copy_is_kept_for_other_sessions() {
     assert!(kept == all && at.as_ref() == Some(&first.path));
     let plan = ops::explain(&again, |d| d.verb.to_owned(), &session).unwrap().to_string();
     assert!(plan.contains(&format!(" in '{}', read in a quarter of the time", first.path.display())), "{plan}");
-    // The same bytes on any number of threads but for their order, and whatever was packed before.
+    // The result is the same on any number of threads, and whatever was packed before.
     let packed = on(3);
     ops::row_sums(&x, &packed).unwrap();
     std::fs::remove_file(&first.path).unwrap();
@@ -311,7 +313,7 @@ fn a_copy_is_kept_for_other_sessions() {
     assert!(ops::pack(&changed, &copies, &session).unwrap().made);
     assert_eq!(results(&changed, &session), results(&matrix(&other, "X"), &off()));
 
-    // Columns, few values, none, and layers have copies of their own.
+    // Columns, few values, no values, and layers have copies of their own.
     let path = dir.file("more.h5ad");
     write_sparse::<i32>(&path, "X", &to_csc(&random_csr::<f32>(4000, 700, 90, 5)), &GZIP);
     write_sparse::<i32>(&path, "few", &random_csr::<f32>(20, 10, 3, 5), &GZIP);
@@ -323,7 +325,8 @@ fn a_copy_is_kept_for_other_sessions() {
         assert_eq!(results(&x, &session), results(&matrix(&path, element), &off()), "{element}");
         assert_eq!(x.source().reads().decoded, decoded, "{element}");
     }
-    // A matrix without packed rows says so; a folder that cannot be written is an error.
+    // A matrix that cannot be packed gives an error that says so; so does a folder that cannot be
+    // written.
     let two = Array { shape: vec![2, 2], data: Data::F32(vec![1.0; 4]) };
     let dense = LazyMatrix::new(Arc::new(MemorySource::from_array(two).unwrap()));
     let e = ops::pack(&dense, &copies, &session).unwrap_err().to_string();
@@ -353,7 +356,7 @@ fn a_damaged_copy_gives_no_wrong_values() {
             assert_eq!(results(&x, &session), expected, "{at} {cut}");
         }
     }
-    // Damaged while it is open.
+    // The copy is damaged while it is open.
     let (x, session) = (matrix(&path, "X"), on(2));
     ops::pack(&x, &copies, &session).unwrap();
     let mut bytes = std::fs::read(&made.path).unwrap();
@@ -400,6 +403,6 @@ fn logarithms_of_counts_are_a_table() {
     let (x, session) = (matrix(&path, "X"), on(1));
     ops::row_sums(&x, &session).unwrap();
     let PackedState::Kept { bytes, .. } = state(x.source(), &session) else { panic!() };
-    // Eight different values: a table.
+    // Eight different values are stored as a table.
     assert!(is_whole(x.source(), &session) && bytes < 2 * values.len() as u64, "{bytes} of {}", values.len());
 }

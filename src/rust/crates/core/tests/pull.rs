@@ -1,5 +1,5 @@
-//! Rows pulled one block or chunk after another, and columns one by one: the values are those of the matrix, stored chunks are
-//! decoded once, and whoever stops, stops the pass.
+//! Checks rows pulled by block or chunk, and columns one by one: the values are those of the
+//! matrix, stored chunks are decoded once, and a consumer that stops also stops the pass.
 
 mod matrix_common;
 
@@ -111,7 +111,7 @@ fn whoever_stops_stops_the_pass() {
             let first = blocks.next().unwrap().unwrap();
             assert!(first.n_rows() > 0);
             session.monitor.cancel();
-            // A block that was done already may come first.
+            // A block that is already done may come first.
             let last = blocks.by_ref().find(Result::is_err);
             assert!(matches!(last, Some(Err(Error::Cancelled)) | None));
             assert!(blocks.next().is_none());
@@ -128,7 +128,7 @@ fn columns_are_those_of_the_matrix_whatever_the_memory() {
         let all = dense(&collect(&x, &Session::default(), u64::MAX).unwrap());
         for memory in [64 << 20, 4 << 20, 1 << 16] {
             if memory < 1 << 20 && m > 200 {
-                // A pass a gene.
+                // This would take one pass per gene.
                 continue;
             }
             let session = Session { memory, ..Session::with_threads(2) };
@@ -138,7 +138,8 @@ fn columns_are_those_of_the_matrix_whatever_the_memory() {
                 assert_eq!(*index, j);
                 assert!((0..n).all(|i| values[i] == all[i * m + j]), "column {j}");
             }
-            // Rows by label: sums of every third, the first of three left out.
+            // Rows by label: the values of every third row are added up, and the first row of each
+            // three is left out.
             let labels: Vec<u32> = (0..n as u32).map(|i| if i % 3 == 0 { NO_LABEL } else { i % 3 - 1 }).collect();
             let sums = map_columns(&x, Some(&labels), &Spread { n: 2 }, &session).unwrap();
             for (j, (_, values)) in sums.iter().enumerate() {
@@ -157,7 +158,7 @@ fn columns_are_those_of_the_matrix_whatever_the_memory() {
     }
 }
 
-/// Values added up by label.
+/// The sum of a column's values for each label.
 struct Spread {
     n: usize,
 }

@@ -1,5 +1,6 @@
-//! Reducers in pieces: partial results of any split of the runs give the bits of one process, in three processes that share
-//! every verb too, and what does not belong together is refused by name.
+//! Checks reducers whose runs are split: the partial results of any split give the same bits as one
+//! process, also in three processes that share every verb. Partial results that do not belong
+//! together are refused by name.
 
 mod matrix_common;
 
@@ -24,12 +25,13 @@ use std::time::{Duration, Instant};
 
 const CELLS: usize = 9300;
 const GENES: usize = 40;
-/// Cells of a member of the stack, so of a block: 388 blocks, which are seven runs.
+/// The number of cells of a stack's member, and so of a block: 388 blocks, which make seven runs.
 const MEMBER: usize = 24;
-/// The same for long runs: 2,325 blocks, which are three.
+/// The number of cells of a member for reducers with long runs: 2,325 blocks, which make three
+/// runs.
 const SMALL: usize = 4;
 
-/// Sums of columns and rows of floats, in runs of `RUN` blocks.
+/// The sums of columns and rows of floats, in runs of `RUN` blocks.
 #[derive(Serialize)]
 struct Added<const RUN: usize> {
     shape: (usize, usize),
@@ -78,7 +80,7 @@ impl<const RUN: usize> Reducer for Added<RUN> {
     }
 }
 
-/// The same matrix, `size` rows a block.
+/// Returns the same matrix as a stack whose blocks have `size` rows.
 fn in_blocks(x: &LazyMatrix, size: usize) -> LazyMatrix {
     let (n, m) = x.shape();
     let member = |from: usize| {
@@ -89,7 +91,7 @@ fn in_blocks(x: &LazyMatrix, size: usize) -> LazyMatrix {
     LazyMatrix::new(Arc::new(Stacked::new(Along::Obs, members, m, None).unwrap()))
 }
 
-/// Positive values of every size, so that sums depend on their order.
+/// Makes positive values of widely different sizes, so that sums depend on their order.
 fn uneven(seed: u64) -> anndataoom_core::element::Sparse {
     let mut m = random_csr::<f64>(CELLS, GENES, 9, seed);
     let mut random = Random(seed);
@@ -127,7 +129,7 @@ fn any_split_of_the_runs_gives_the_same_bits() {
             let found = finish(&r, partials).unwrap();
             assert_eq!((bits(&found.0), bits(&found.1)), (bits(&whole.0), bits(&whole.1)), "{cuts:?}");
         }
-        // The tree is another than that of one run, and near it.
+        // With a single run the sums are added in another order, so only the last bits differ.
         let one = reduce(&x, &Added::<1000000> { shape: x.shape(), factor: 0.1 }, &session).unwrap();
         assert_eq!(bits(&one.1), bits(&whole.1));
         assert!(one.0.iter().zip(&whole.0).all(|(a, b)| (a - b).abs() <= 1e-12 * a.abs()));
@@ -135,7 +137,8 @@ fn any_split_of_the_runs_gives_the_same_bits() {
     }
 }
 
-/// Largest difference between `a` and `b` over the largest of `b`.
+/// Returns the largest difference between `a` and `b`, divided by the largest absolute value of
+/// `b`.
 fn apart(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let most = b.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
@@ -147,7 +150,7 @@ fn runs_change_nothing_but_rounding() {
     let session = Session::with_threads(2);
     let m = uneven(9);
     let plain = in_memory(&m);
-    // Far from 0, with a spread of 1 in a million, and genes that are constant.
+    // Values far from 0 with a spread of one in a million, and constant genes.
     let mut values = m.data.to_f64().unwrap();
     values.iter_mut().for_each(|v| *v /= (1 << 20) as f64);
     let mut dense = vec![1e6; CELLS * GENES];
@@ -248,7 +251,7 @@ fn what_does_not_belong_together_is_refused_by_name() {
     assert!(matches!(e, Error::Index { axis: "runs", .. }), "{e}");
 }
 
-/// Three processes that leave what they have in a folder for the others.
+/// One of three processes, which exchange partial results through files in a folder.
 #[derive(Debug)]
 struct Three {
     folder: PathBuf,
@@ -257,7 +260,8 @@ struct Three {
 }
 
 impl Team for Three {
-    /// A fifth, three fifths and the rest.
+    /// Gives a fifth of the runs to the first process, three fifths to the second, the rest to the
+    /// third.
     fn share(&self, n_runs: usize) -> Range<usize> {
         let ends = [0, n_runs.div_ceil(5), n_runs.div_ceil(5) + n_runs * 3 / 5, n_runs];
         ends[self.rank].min(n_runs)..ends[self.rank + 1].min(n_runs)
@@ -282,7 +286,8 @@ impl Team for Three {
     }
 }
 
-/// The matrices of a file: permuted cells of selected genes in every layout, in small blocks and as they are, and all of one.
+/// Returns the matrices of a file: permuted cells of selected genes in every layout, in small
+/// blocks and in the file's own, and the whole CSR matrix in small blocks.
 fn matrices(path: &Path) -> Vec<(String, LazyMatrix)> {
     let mut random = Random(11);
     let cells: Vec<u32> = (0..CELLS as u32 * 2 / 3).map(|_| random.below(CELLS) as u32).collect();
@@ -300,13 +305,13 @@ fn matrices(path: &Path) -> Vec<(String, LazyMatrix)> {
     all
 }
 
-/// Results of the verbs, to the last bit.
+/// Returns the results of all verbs, each as a name and a hash of all bits.
 fn results(path: &Path, session: &Session) -> Vec<String> {
     let mut out = Vec::new();
     let mut add = |name: String, found: &dyn Debug| {
         let text = format!("{found:?}");
         assert!(!text.contains("Err("), "{name}: {text}");
-        // FNV-1a, so that a line is short.
+        // A hash (FNV-1a) keeps a line short.
         let hash =
             text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
         out.push(format!("{name}: {hash:016x}"));
@@ -314,7 +319,7 @@ fn results(path: &Path, session: &Session) -> Vec<String> {
     for (name, x) in matrices(path) {
         let (n, m) = x.shape();
         let mut of = |what: &str, found: &dyn Debug| add(format!("{name}, {what}"), found);
-        // Verbs that would otherwise find what another has left.
+        // A fresh chain, because a verb would otherwise find values that another has kept.
         let fresh = || LazyMatrix::from_bytes(x.source().clone(), &x.to_bytes().unwrap()).unwrap();
         let mask: Vec<bool> = (0..m).map(|j| j % 3 == 0).collect();
         let qc = QcOptions {
@@ -397,7 +402,7 @@ fn results(path: &Path, session: &Session) -> Vec<String> {
 
 const ENV: &str = "ANNDATAOOM_REDUCE_RANK";
 
-/// One of the three processes, and nothing when tests are run.
+/// Runs as one of the three processes; does nothing when started as a test.
 #[test]
 fn worker() {
     let Ok(rank) = std::env::var(ENV) else { return };

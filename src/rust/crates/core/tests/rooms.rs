@@ -1,17 +1,17 @@
-//! Imports point left: a room knows those before it, and files do not import each other in a circle. Read from the text
-//! of the sources, tests left out.
+//! Checks that imports point left: a room imports from rooms before it, and files do not import
+//! each other in a circle. The imports are parsed from the sources, without their tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Rooms from left to right; the first ones are the vocabulary that all share.
+/// The rooms from left to right. The first ones are the vocabulary that all rooms share.
 const ROOMS: [&str; 26] = [
     "location", "given", "error", "reserve", "memory", "encoded", "vector", "natural", "random", "simd", "team",
     "session", "dtype", "codec", "store", "element", "patch", "matrix", "chain", "stream", "ops", "graph", "verbs",
     "write", "sim", "text",
 ];
 
-/// A module by its path in the crate; empty for the crate itself.
+/// A module as its path in the crate; empty for the crate's root.
 type Module = Vec<String>;
 
 fn read(folder: &Path, module: &Module, files: &mut BTreeMap<Module, String>) {
@@ -31,7 +31,7 @@ fn read(folder: &Path, module: &Module, files: &mut BTreeMap<Module, String>) {
     }
 }
 
-/// Words and signs of a source, without comments and tests.
+/// Returns the words and signs of a source, without comments and tests.
 fn tokens(source: &str) -> Vec<String> {
     let end = ["#[cfg(test)]\nmod tests", "#[cfg(all(test"].iter().filter_map(|t| source.find(t)).min();
     let mut out = Vec::new();
@@ -54,7 +54,8 @@ fn tokens(source: &str) -> Vec<String> {
     out
 }
 
-/// The paths of a `use` from token `at` on: the tokens after `prefix`, up to the end of this branch.
+/// Parses one branch of a `use` from token `at` on: adds its paths, each with `prefix` in front, to
+/// `out`. `at` is then past the end of the branch.
 fn branches(tokens: &[String], at: &mut usize, prefix: &[String], out: &mut Vec<Vec<String>>) {
     let mut path = prefix.to_vec();
     while let Some(token) = tokens.get(*at) {
@@ -63,7 +64,7 @@ fn branches(tokens: &[String], at: &mut usize, prefix: &[String], out: &mut Vec<
             "{" => loop {
                 branches(tokens, at, &path, out);
                 if tokens.get(*at - 1).is_none_or(|t| t == "}") {
-                    // The one that ends the list; what follows ends the branch.
+                    // This `}` ends the list; the sign after it ends the branch.
                     if !matches!(tokens.get(*at).map(String::as_str), Some("," | "}" | ";")) {
                         return;
                     }
@@ -84,7 +85,7 @@ fn branches(tokens: &[String], at: &mut usize, prefix: &[String], out: &mut Vec<
     }
 }
 
-/// The names in a module: paths, and whether they are exported on.
+/// Returns the paths that a module names, and whether each is re-exported.
 fn paths(tokens: &[String]) -> Vec<(Vec<String>, bool)> {
     let mut out = Vec::new();
     let mut at = 0;
@@ -113,7 +114,8 @@ fn paths(tokens: &[String]) -> Vec<(Vec<String>, bool)> {
     out
 }
 
-/// The module a path leads to from `from`, and the name it ends in there.
+/// Resolves a path in module `from`: returns the module that it leads to, and the name in that
+/// module that it ends with, if any. Returns `None` for a path outside the crate.
 fn resolve(modules: &BTreeSet<Module>, from: &Module, path: &[String]) -> Option<(Module, Option<String>)> {
     let mut at = from.clone();
     let mut path = path;
@@ -142,7 +144,7 @@ fn resolve(modules: &BTreeSet<Module>, from: &Module, path: &[String]) -> Option
     Some((at, None))
 }
 
-/// The modules each module imports from.
+/// Returns, for each module, the modules that it imports from.
 fn imports() -> BTreeMap<Module, BTreeSet<Module>> {
     let mut files = BTreeMap::new();
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &Module::new(), &mut files);
@@ -167,7 +169,7 @@ fn imports() -> BTreeMap<Module, BTreeSet<Module>> {
                 let Some(next) = name.as_ref().and_then(|n| exports.get(&(at.clone(), n.clone()))) else { break };
                 (at, name) = next.clone();
             }
-            // A folder's own door knows what is in it; and a name of the crate itself is a macro.
+            // A folder's `mod.rs` may know its own files. A name in the crate's root is a macro.
             if at != *module && !at.starts_with(module) && !at.is_empty() {
                 all.insert(at);
             }
@@ -197,7 +199,7 @@ fn rooms_know_those_before_them() {
 #[test]
 fn no_files_import_in_a_circle() {
     let imports = imports();
-    // The files that each file reaches; two that reach one another are in a circle.
+    // The files that each file reaches; two files that reach each other are in a circle.
     let reach = |from: &Module| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
         while let Some(module) = open.pop() {
@@ -218,7 +220,7 @@ fn no_files_import_in_a_circle() {
     assert!(circles.is_empty(), "files that import each other: {circles:?}");
 }
 
-/// The test itself sees what is there: an import it must find, and none it must not.
+/// Checks the parser itself: known imports are found, and some that do not exist are not.
 #[test]
 fn imports_are_found() {
     let imports = imports();
@@ -230,7 +232,8 @@ fn imports_are_found() {
     assert!(imports.len() > 150, "{}", imports.len());
 }
 
-/// HDF5 is one backend, and nobody outside its folder names it but the list of backends.
+/// Checks that no module outside the folder of the HDF5 backend names it, except the list of
+/// backends.
 #[test]
 fn hdf5_is_named_in_its_folder_alone() {
     let mut files = BTreeMap::new();

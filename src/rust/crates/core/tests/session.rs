@@ -1,5 +1,6 @@
-//! A session: what passes leave in it is found by every chain on the same matrix and goes with it, and all that is at work
-//! shares its memory; results depend on neither.
+//! Checks sessions: every chain on a matrix finds what passes have left in the session, which is
+//! dropped with the matrix. All work in progress shares the session's memory. Results depend on
+//! neither.
 
 mod matrix_common;
 
@@ -26,7 +27,7 @@ fn written(dir: &Dir) -> std::path::PathBuf {
     path
 }
 
-/// Passes of every verb that `explain` names, by verb.
+/// Returns the number of passes of every verb that `explain` lists, by verb.
 fn passes(x: &LazyMatrix, session: &Session) -> Vec<(String, usize)> {
     let plan = ops::explain(x, |d| d.verb.to_owned(), session).unwrap();
     plan.steps.into_iter().map(|step| (step.verb, step.passes.len())).collect()
@@ -52,11 +53,12 @@ fn what_is_known_is_found_by_chains_on_the_matrix_and_goes_with_them() {
     let known = passes(&copy, &session.call());
     let of = |plan: &[(String, usize)]| plan.iter().find(|(verb, _)| verb == "normalize_total").unwrap().1;
     assert_eq!((of(&fresh), of(&known)), (1, 0));
-    // Another session knows nothing of it, nor does the file opened again.
+    // Neither another session nor the same file opened again knows the sums.
     assert_eq!(of(&passes(&x, &Session::with_threads(2))), 1);
     assert_eq!(of(&passes(&matrix(&path), &session)), 1);
 
-    // Columns that one selection leaves are read by a copy of it, without the file.
+    // Columns that a selection has kept are also found through a copy of it, without reading the
+    // file.
     let columns: Vec<u32> = (0..300).step_by(3).collect();
     let part = x.select(None, Some(&columns)).unwrap();
     let first = bits(&part, &session.call());
@@ -73,7 +75,8 @@ fn what_is_known_is_found_by_chains_on_the_matrix_and_goes_with_them() {
     assert_eq!(session.budget.leased(), 0);
 }
 
-/// Sums, means and variances of counts of which one pass has read them read nothing, and are what a pass of their own gives.
+/// Checks that sums, means and variances of counts that one pass has read are not read again, and
+/// equal those of a pass of their own (means and variances up to rounding).
 #[test]
 fn sums_of_counts_are_read_once() {
     let dir = Dir::new();
@@ -96,8 +99,9 @@ fn sums_of_counts_are_read_once() {
     }
 }
 
-/// Scores of genes need the means of all genes first: an earlier pass over the same chain, of the scores or of sums of genes,
-/// leaves them as a pass of their own makes them.
+/// Checks that scores of genes, which need the means of all genes first, find them if an earlier
+/// pass over the same chain has left them: a pass for scores or for sums of genes. The scores have
+/// the same bits.
 #[test]
 fn means_of_genes_are_read_once_for_scores() {
     let dir = Dir::new();
@@ -119,13 +123,13 @@ fn means_of_genes_are_read_once_for_scores() {
         assert_eq!(read, planned as u64 * chunks);
         (planned, found)
     };
-    // Rows that are packed are read of no file.
+    // Packed rows are off, because reading them decodes nothing of the file.
     let unpacked = |threads| Session { packed: Some(0), ..Session::with_threads(threads) };
     let session = unpacked(2);
     let x = log(&session);
     let (cold, expected) = passes(&x, &session);
     assert_eq!((cold, passes(&x, &session.call())), (2, (1, expected.clone())));
-    // Another chain of the same operations is another one; so is a selection.
+    // Another chain of the same operations, or a selection, does not share the means.
     assert_eq!(passes(&log(&session), &session), (2, expected.clone()));
     let part = x.select(Some(&(0..5000).collect::<Vec<u32>>()), None).unwrap();
     let of_part = ops::score_genes(&part, &sets, &options, &session).unwrap();
@@ -134,7 +138,7 @@ fn means_of_genes_are_read_once_for_scores() {
     let x = log(&session);
     ops::col_sums(&x, &session).unwrap();
     assert_eq!(passes(&x, &session), (1, expected.clone()));
-    // More sets than are worth weights of their own for a gene.
+    // There are too many sets for a separate weight of each set and gene.
     let many: Vec<Vec<u32>> = (0..12).map(|k| sets[k % 3].clone()).collect();
     let found = ops::score_genes(&x, &many, &options, &session).unwrap();
     assert!(found.iter().enumerate().all(|(k, scores)| *scores == expected[k % 3]));
@@ -169,7 +173,7 @@ fn columns_past_the_memory_go_to_the_scratch_space_and_leave_it_with_the_matrix(
     let dir = Dir::new();
     let columns: Vec<u32> = (0..300).step_by(2).collect();
     let x = matrix(&written(&dir)).select(None, Some(&columns)).unwrap();
-    // Rows that are packed stay for the file opened again.
+    // Packed rows are off: they would stay for when the file is opened again.
     let session = Session { memory: 1 << 12, packed: Some(0), ..Session::with_threads(2) };
     let first = bits(&x, &session.call());
     assert!(session.scratch.used() > 0);
@@ -191,10 +195,10 @@ fn what_no_scratch_space_is_left_for_is_an_error_or_read_again() {
         Session { scratch: session.scratch.limited(limit), ..session }
     };
     let (free, bound) = (small(None), small(Some(1000)));
-    // Columns kept between passes are a convenience.
+    // Columns kept between passes are a convenience, so no room for them is no error.
     assert_eq!(bits(&x, &free.call()), bits(&x, &bound.call()));
     assert!(free.scratch.used() > 0 && bound.scratch.used() <= 1000);
-    // Values on their way to columns have to be somewhere.
+    // Values on their way to columns must be stored somewhere.
     let labels = vec![0; 6000];
     let expected = map_columns(&x, Some(&labels), &Sum, &free).unwrap();
     assert_eq!(expected, map_columns(&x, Some(&labels), &Sum, &Session::default()).unwrap());
@@ -205,7 +209,7 @@ fn what_no_scratch_space_is_left_for_is_an_error_or_read_again() {
     assert!(text.contains("of the 1000 they may take; raise the setting scratch_limit"), "{text}");
     assert!(error.in_syntax(&Syntax::R).contains("raise options(anndataoom.scratch_limit = )"));
     assert!(error.in_syntax(&Syntax::PYTHON).contains("raise settings.scratch_limit, or raise settings.memory so"));
-    // The index of columns is in a folder of its own, and its scratch file counts all the same.
+    // The column index is in a folder of its own; its scratch file still counts.
     std::fs::create_dir(dir.file("index")).unwrap();
     let error = ops::index_columns(&all, &dir.file("index"), &bound).err().unwrap().to_string();
     assert!(error.starts_with(&format!("scratch files in '{}' need ", dir.file("index").display())), "{error}");
@@ -214,7 +218,7 @@ fn what_no_scratch_space_is_left_for_is_an_error_or_read_again() {
     assert_eq!((free.scratch.used(), bound.scratch.used(), bound.budget.leased()), (0, 0, 0));
 }
 
-/// The sum of a column.
+/// Computes the sum of a column.
 struct Sum;
 
 impl PerColumn for Sum {
@@ -225,7 +229,7 @@ impl PerColumn for Sum {
     }
 }
 
-/// Bytes leased while columns are gone through.
+/// Returns the bytes that are leased while a column is visited.
 struct Leased<'a>(&'a Session);
 
 impl PerColumn for Leased<'_> {
@@ -243,7 +247,7 @@ fn columns_take_a_lease_and_get_on_whatever_others_hold() {
     let x = matrix(&path);
     let session = Session::with_threads(2);
     let expected = map_columns(&x, None, &Sum, &session).unwrap();
-    // A quarter for the values, and a quarter in which tasks put columns together.
+    // A quarter for the values, and a quarter in which tasks assemble columns.
     let leased = map_columns(&x, None, &Leased(&session), &session).unwrap();
     assert!(leased.iter().all(|&bytes| bytes == session.memory / 2), "{leased:?}");
     let all = session.lease("everything", session.memory, session.memory).unwrap();
@@ -305,7 +309,8 @@ fn the_graph_stage_is_bound_by_a_memory_of_its_own() {
         );
         assert!(error.in_syntax(&Syntax::PYTHON).ends_with("raise settings.graph_memory"));
     }
-    // The memory of passes is no bound, however small, nor is the machine for what fits into it.
+    // The memory of passes does not bound the graph stage, however small it is. The machine does
+    // not bound work that fits into it.
     for session in [Session { memory: 1, ..Session::with_threads(2) }, Session::with_threads(2)] {
         for (what, error) in run(&session) {
             assert!(error.is_none(), "{what}: {error:?}");

@@ -1,5 +1,5 @@
-//! The simulator keeps its promises: the density asked for, the same counts however they are read, the shapes of real
-//! data.
+//! Checks the promises of the simulator: the requested density, the same counts however they are
+//! read, distributions like those of real data.
 
 use anndataoom_core::element::{Data, Value};
 use anndataoom_core::sim::{SimulatedSource, Simulation};
@@ -94,7 +94,7 @@ fn it_looks_like_cells() {
             }
         }
     }
-    // Mitochondrial shares: around 5 %, with a tail of poor cells.
+    // Mitochondrial shares are around 5 %, with a tail of poor cells.
     share.sort_by(f64::total_cmp);
     assert!((share[1500] - 0.05).abs() < 0.01, "{}", share[1500]);
     let poor = share.iter().filter(|&&s| s > 0.18).count();
@@ -103,7 +103,7 @@ fn it_looks_like_cells() {
     gene_sums.sort_by(f64::total_cmp);
     let decades = (gene_sums[9990] / gene_sums[500].max(1.0)).log10();
     assert!((3.0..5.5).contains(&decades), "{decades}");
-    // Markers mark.
+    // Marker genes have higher counts in their type.
     let of = |t: &str, m: usize| {
         let t = type_names.iter().position(|n| n == t).unwrap();
         marker[t][m] / cells[t]

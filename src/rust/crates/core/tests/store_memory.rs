@@ -1,4 +1,5 @@
-//! A store in memory passes for a file: elements, matrices, writing and saving know stores by their traits alone.
+//! Checks that a store in memory behaves like a file: elements, matrices, writing and saving use
+//! stores only through their traits.
 
 mod matrix_common;
 
@@ -20,7 +21,8 @@ fn golden(name: &str) -> Arc<Store> {
 
 const COMPRESSIONS: [Compression; 3] = [Compression::None, Compression::Gzip(4), Compression::Lzf];
 
-/// Every element of the golden file is the same in memory, and the same again in a file written from there.
+/// Checks that every element of the golden file is the same in memory, and the same in a file
+/// written from there.
 #[test]
 fn every_encoding_survives() {
     let from = golden("elements.h5ad");
@@ -39,7 +41,7 @@ fn every_encoding_survives() {
         for key in from.keys("").unwrap() {
             assert_eq!(element::read(&store, &key).unwrap(), element::read(&from, &key).unwrap(), "{key}");
             let (mut a, mut b) = (element::describe(&store, &key).unwrap(), element::describe(&from, &key).unwrap());
-            // `raw` was written as the dict it is; keys come in the order they were made.
+            // `raw` was written as a dict, and keys are in the order in which they were made.
             (a.encoding, b.encoding) = (a.encoding.replace("raw", "dict"), b.encoding.replace("raw", "dict"));
             a.keys.sort();
             b.keys.sort();
@@ -48,7 +50,7 @@ fn every_encoding_survives() {
         let dir = Dir::new();
         let file = anndataoom_core::store::Writer::create(dir.file("back.h5ad")).unwrap();
         for key in store.keys("").unwrap() {
-            // Not unread: the values are taken from one kind of store into the other.
+            // The two kinds of store differ, so the copy decodes the values and encodes them again.
             element::copy(&store, &key, &file.root().unwrap(), &key).unwrap();
         }
         file.commit().unwrap();
@@ -59,7 +61,8 @@ fn every_encoding_survives() {
     }
 }
 
-/// Matrices streamed into memory, compressed or not, are found, fetched, decoded and selected as those of files.
+/// Checks that matrices streamed into memory, compressed or not, are found, fetched, decoded and
+/// selected like those of files.
 #[test]
 fn matrices_are_streamed() {
     let session = Session::with_threads(2);
@@ -105,8 +108,8 @@ fn plan(m: &Sparse) -> H5adPlan {
     plan
 }
 
-/// Checks that [`write_store`] makes of a plan in memory the same as [`write_h5ad`] in a file; parts of the one are copied into
-/// the other.
+/// Checks that [`write_store`] makes the same of a plan in memory as [`write_h5ad`] does in a file,
+/// and that parts of one are copied into the other.
 #[test]
 fn whole_objects_are_written() {
     let (session, options, dir) = (Session::with_threads(2), WriteOptions::default(), Dir::new());
@@ -140,7 +143,8 @@ fn whole_objects_are_written() {
     assert_eq!(memory.open().keys("").unwrap(), a.keys("").unwrap(), "a write that fails changes nothing");
 }
 
-/// Saving changes what is there for those who open it then, and for nobody else.
+/// Checks that a save is seen by those who open the store afterwards, and not by those who have it
+/// open.
 #[test]
 fn changes_are_saved() {
     let (session, options) = (Session::with_threads(1), SaveOptions::default());
@@ -166,7 +170,7 @@ fn changes_are_saved() {
     assert!(late.class() == "state" && late.to_string().contains("was saved since"), "{late}");
 }
 
-/// Errors name the place and what is there.
+/// Checks that errors name the store and the element.
 #[test]
 fn errors_name_the_store() {
     let memory = Memory::new();

@@ -1,4 +1,4 @@
-//! Opening files: what is wrong is said, nothing is written.
+//! Checks opening files: errors say what is wrong, and nothing is written.
 
 use anndataoom_core::store::{Attribute, Store};
 use anndataoom_core::Error;
@@ -8,7 +8,7 @@ fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/golden").join(name)
 }
 
-/// A directory of this test, empty at its start and gone at its end.
+/// A directory of one test, empty at first and removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -70,7 +70,7 @@ fn files_that_are_not_there_or_not_hdf5() {
     assert!(e.class() == "file" && e.to_string().contains(&says), "{e}");
     let e = Store::open(write("head", &whole[..40])).unwrap_err();
     assert_eq!(e.class(), "file", "{e}");
-    // A user block comes before the signature.
+    // A user block precedes the signature.
     let mut block = vec![b'#'; 512];
     block.extend(&whole);
     let behind = Store::open(write("block", &block)).unwrap();

@@ -1,5 +1,5 @@
-//! Stores far away, from a server in this process: the same values as from the file, requests
-//! counted, faults told.
+//! Checks remote stores with a server in this process: values equal those of the file, requests are
+//! counted, faults are reported.
 #![cfg(feature = "remote")]
 
 use anndataoom_core::session::Session;
@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// How answers go wrong: none, every nth by a status, or cut off in the middle.
+/// The fault of the server's answers: none, a status for every nth request, a body cut off in the
+/// middle for every nth request, ranges ignored, or the tag of another file.
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
     None,
@@ -29,7 +30,7 @@ struct Server {
 }
 
 impl Server {
-    /// Serves a folder for as long as the process lives; gives its URL.
+    /// Serves a folder for as long as the process lives. Returns the server and its URL.
     fn start(folder: &Path) -> (Arc<Server>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -113,7 +114,7 @@ fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../inst/extdata")
 }
 
-/// Sum, extremes and counts of all values, and the stored sums of genes.
+/// Returns the sum, extremes and counts of all values of `X`, computed in blocks.
 fn totals(place: &str) -> anndataoom_core::Result<ops::Totals> {
     let store = Store::open(place)?;
     let x = LazyMatrix::new(matrix::open(&store, "X")?);
@@ -127,7 +128,7 @@ fn values_are_those_of_the_file() {
     let (server, url) = Server::start(&example());
     let near = totals(example().join(FILE).to_str().unwrap()).unwrap();
     assert_eq!(totals(&format!("{url}/{FILE}")).unwrap(), near);
-    // Each byte comes about once.
+    // Each byte is transferred about once.
     let size = std::fs::metadata(example().join(FILE)).unwrap().len() as usize;
     let (requests, bytes) = (server.requests.load(Ordering::Relaxed), server.bytes.load(Ordering::Relaxed));
     assert!(requests < 40 && bytes < 2 * size, "{requests} requests, {bytes} bytes of {size}");

@@ -1,10 +1,10 @@
-//! Files are replaced whole or not at all.
+//! Checks that files are replaced whole or not at all.
 
 use anndataoom_core::element::{self, Value, WriteOptions};
 use anndataoom_core::store::{Store, Writer};
 use std::path::{Path, PathBuf};
 
-/// A directory of this test, empty at its start and gone at its end.
+/// A directory of one test, empty at first and removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -83,21 +83,22 @@ fn permissions_and_links_are_kept() {
     assert_eq!(element::read(&Store::open(&path).unwrap(), "x").unwrap(), Value::vector(vec![2.0]));
 }
 
-/// Run again in a process that may write at most 100 KiB to a file, which HDF5 meets as it meets a full disk.
+/// Runs itself again in a process that may write at most 100 KiB to a file, which looks to HDF5
+/// like a full disk.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_is_an_error_and_the_old_file_survives() {
     const MARK: &str = "ANNDATAOOM_TEST_LIMITED";
     if let Some(path) = std::env::var_os(MARK) {
         let path = PathBuf::from(path);
-        // Found out while writing, and only when everything is flushed.
+        // The fault appears while writing, or only when everything is flushed.
         for n in [1_000_000, 20_000, 13_000] {
             let e = write(&path, vec![0.5; n]).unwrap_err();
             assert_eq!(e.class(), "io", "{e}");
             assert!(e.to_string().contains("a.h5ad") && e.to_string().contains("unchanged"), "{e}");
             println!("{e}");
         }
-        // The process goes on working.
+        // The process can go on working.
         assert_eq!(element::read(&Store::open(&path).unwrap(), "x").unwrap(), Value::vector(vec![1.0]));
         write(&path.with_file_name("small.h5ad"), vec![2.0]).unwrap();
         return;

@@ -1,5 +1,5 @@
-//! Zarr stores of both versions pass for files: what is written into them reads as it was, and what is wrong with one is an
-//! error that names it.
+//! Checks that Zarr stores of both versions behave like files: elements written into them are read
+//! back equal, and a faulty store is an error that names it.
 
 mod matrix_common;
 
@@ -30,7 +30,7 @@ fn formats() -> Vec<ZarrFormat> {
     all
 }
 
-/// Groups of Zarr have no order.
+/// Sorts the keys of dicts, because members of a Zarr group have no order.
 fn sorted(value: Value) -> Value {
     match value {
         Value::Dict(mut items) => {
@@ -45,7 +45,8 @@ fn read(store: &Arc<Store>, path: &str) -> Value {
     sorted(element::read(store, path).unwrap())
 }
 
-/// Every element of the golden file is the same in a store of each format, and in a file written from there.
+/// Checks that every element of the golden file is the same in a store of each format, and in a
+/// file written from there.
 #[test]
 fn every_encoding_survives() {
     let from = Store::open(golden("elements.h5ad")).unwrap();
@@ -73,7 +74,7 @@ fn every_encoding_survives() {
         for key in from.keys("").unwrap() {
             assert_eq!(read(&back, &key), read(&from, &key), "{key} {format:?}");
         }
-        // Unread, into a store of the same version.
+        // An undecoded copy into a store of the same version.
         let again = Writer::create_zarr(dir.file("again.zarr"), format).unwrap();
         for key in store.keys("").unwrap() {
             element::copy(&store, &key, &again.root().unwrap(), &key).unwrap();
@@ -86,7 +87,8 @@ fn every_encoding_survives() {
     }
 }
 
-/// Matrices streamed into stores are located, fetched, decoded and selected as those of files.
+/// Checks that matrices streamed into stores are located, fetched, decoded and selected like those
+/// of files.
 #[test]
 fn matrices_are_streamed() {
     let session = Session::with_threads(2);
@@ -125,7 +127,7 @@ fn matrices_are_streamed() {
     }
 }
 
-/// A file, old or new, becomes a store and a file again, and every slot is what it was.
+/// Checks that a file, old or new, that is converted to a store and back keeps every slot.
 #[test]
 fn conversions_keep_everything() {
     let session = Session::with_threads(2);
@@ -178,14 +180,14 @@ fn small(dir: &Dir) -> PathBuf {
     path
 }
 
-/// Whatever happens, there is the old store or the new one.
+/// Checks that at any moment there is the old store or the new one.
 #[test]
 fn a_store_is_replaced_whole() {
     let dir = Dir::new();
     let path = small(&dir);
     let store = Store::open(&path).unwrap();
     let x = matrix::open(&store, "X").unwrap();
-    // Dropped before it is committed.
+    // The writer is dropped before it commits.
     let writer = Writer::create_zarr(&path, ZarrFormat::default()).unwrap();
     writer.root().unwrap().group("obs").unwrap();
     drop(writer);
@@ -193,11 +195,11 @@ fn a_store_is_replaced_whole() {
         || -> Vec<_> { std::fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect() };
     assert_eq!(left().len(), 1, "{:?}", left());
     assert!(Store::open(&path).unwrap().exists("X"));
-    // Killed between the two renames.
+    // The process was killed between the two renames.
     let aside = path.with_file_name(".a.zarr.replaced");
     std::fs::rename(&path, &aside).unwrap();
     assert!(Store::open(&path).unwrap().exists("X") && !aside.exists());
-    // Files that others put there are never removed.
+    // Files that do not belong to a store are never removed.
     for (name, what) in [("file.zarr", "it is a file"), ("folder", "something else than a Zarr store")] {
         let other = dir.file(name);
         if name == "folder" {
@@ -211,7 +213,7 @@ fn a_store_is_replaced_whole() {
     }
     let e = Writer::create_zarr(dir.file("a.zip"), ZarrFormat::default()).unwrap_err().to_string();
     assert!(e.contains("zip archives are read and not written"), "{e}");
-    // Replaced while it is open: an error, never the values of another.
+    // A store replaced while it is open gives an error, never the values of the new one.
     let writer = Writer::create_zarr(&path, ZarrFormat::default()).unwrap();
     writer.root().unwrap().group("X").unwrap();
     writer.commit().unwrap();
@@ -220,7 +222,7 @@ fn a_store_is_replaced_whole() {
     assert!(e.contains("changed while it was open") && e.contains("a.zarr"), "{e}");
 }
 
-/// An array of version 3 by its metadata and objects.
+/// Makes a store whose array `a` of version 3 has this metadata and these objects.
 fn made(dir: &Dir, name: &str, metadata: &str, objects: &[(&str, Vec<u8>)]) -> Arc<Store> {
     let root = dir.file(name);
     let array = root.join("a");
@@ -322,7 +324,7 @@ fn shards_are_read_by_their_index() {
     assert!(e.contains("crc32c") && e.contains("an index in the shard 'c/0'"), "{e}");
 }
 
-/// Errors name store and element, and come before memory is taken.
+/// Checks that errors name store and element, and come before memory is allocated.
 #[test]
 fn what_metadata_claim_is_looked_at() {
     let dir = Dir::new();
@@ -358,7 +360,8 @@ fn what_metadata_claim_is_looked_at() {
         let store = made(&dir, name, &metadata, &[("c/0", vec![9; 16])]);
         let e = values(&store).unwrap_err().to_string();
         assert!(e.contains(what) && e.contains("'a'") && e.contains(&format!("/{name}'")), "{name}: {e}");
-        // The matrix engine says the same, or that it is no matrix.
+        // The matrix engine reports an error too, or opens the matrix and finds the damage when it
+        // reads.
         assert!(matrix::open(&store, "a").is_err() || ["damaged", "truncated", "fill"].contains(&name), "{name}");
     }
     for (name, text, what) in [
@@ -372,7 +375,7 @@ fn what_metadata_claim_is_looked_at() {
     }
 }
 
-/// Texts whose lengths say more than there is.
+/// Checks chunks of texts whose counts and lengths exceed the bytes that are there.
 #[test]
 fn texts_are_counted() {
     let dir = Dir::new();
@@ -396,7 +399,7 @@ fn texts_are_counted() {
     }
 }
 
-/// Links and names that would lead out of the store.
+/// Checks links and names that would lead out of the store.
 #[cfg(unix)]
 #[test]
 fn nothing_outside_is_read() {

@@ -1,4 +1,5 @@
-//! Matrices as text under little memory: sorted through buckets that are split again, repeats without number, and bounds.
+//! Checks matrices as text with little memory: sorting through buckets that are split again, any
+//! number of repeats, and bounds.
 
 use anndataoom_core::element::{self, Data, Value};
 use anndataoom_core::store::Store;
@@ -16,7 +17,7 @@ impl Drop for Folder {
     }
 }
 
-/// A folder of `cells` and `genes` with the lines of values given.
+/// Makes a folder of `cells` and `genes`, with a matrix of the given entries (gene, cell, value).
 fn folder(name: &str, cells: usize, genes: usize, body: &[(usize, usize, i64)]) -> Folder {
     let path = std::env::temp_dir().join(format!("anndataoom-text-{}-{name}", std::process::id()));
     let _ = std::fs::remove_dir_all(&path);
@@ -32,7 +33,7 @@ fn folder(name: &str, cells: usize, genes: usize, body: &[(usize, usize, i64)]) 
     Folder(path)
 }
 
-/// Offsets, columns and values of rows.
+/// The offsets, columns and values of the rows.
 type Csr = (Vec<u64>, Vec<u32>, Vec<f64>);
 
 fn read(path: &Path, memory: usize) -> Result<Csr, Error> {
@@ -44,7 +45,7 @@ fn read(path: &Path, memory: usize) -> Result<Csr, Error> {
     Ok((x.indptr, x.indices, x.data.to_f64()?))
 }
 
-/// The expected result, from a map of sums.
+/// Computes the expected CSR matrix from a map that adds up repeats.
 fn expected(cells: usize, body: &[(usize, usize, i64)]) -> (Vec<u64>, Vec<u32>, Vec<f64>) {
     let mut sums = BTreeMap::new();
     for &(gene, cell, value) in body {
@@ -60,7 +61,7 @@ fn expected(cells: usize, body: &[(usize, usize, i64)]) -> (Vec<u64>, Vec<u32>, 
     (indptr, sums.keys().map(|k| k.1 as u32).collect(), sums.values().map(|&v| v as f64).collect())
 }
 
-/// A generator of Knuth's, for places in any order.
+/// Makes `n` entries (gene, cell, value) in random order with a generator of Knuth's.
 fn scattered(n: usize, cells: usize, genes: usize) -> Vec<(usize, usize, i64)> {
     let mut state = 1_u64;
     let mut next = |n: usize| {
@@ -74,7 +75,7 @@ fn scattered(n: usize, cells: usize, genes: usize) -> Vec<(usize, usize, i64)> {
 fn any_order_in_little_memory() {
     let body = scattered(200_000, 5000, 300);
     let folder = folder("scattered", 5000, 300, &body);
-    // 64 KB for 3.2 MB of values: many buckets.
+    // 3.2 MB of values, with less memory than that and with more.
     for memory in [1 << 20, 64 << 20] {
         assert_eq!(read(&folder.0, memory).unwrap(), expected(5000, &body));
     }
@@ -82,7 +83,7 @@ fn any_order_in_little_memory() {
 
 #[test]
 fn buckets_that_are_too_large_are_split() {
-    // All values in 3 neighbouring cells of 100,000, and one cell with repeats beyond the memory.
+    // All values are in 3 neighbouring cells of 100,000, and one cell has more repeats than memory.
     let mut body = scattered(60_000, 3, 5000);
     body.iter_mut().for_each(|b| b.1 += 70_000);
     body.extend((0..30_000).map(|i| (i % 7, 5, 1)));

@@ -1,4 +1,5 @@
-//! The table of verbs: every entry is sound, refuses what lies outside its domains, and gives what it says.
+//! Checks the table of verbs: every entry is sound, refuses arguments outside its domains, and
+//! gives the results that it declares.
 
 use anndataoom_core::element::{Array, Value};
 use anndataoom_core::given::{Given, Syntax};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 const CELLS: usize = 60;
 const GENES: usize = 40;
 
-/// A value between 0 and 1 for each number.
+/// Returns a pseudo-random value between 0 and 1 that depends on `i`.
 fn noise(i: usize) -> f64 {
     ((i as f64 * 12.9898).sin() * 43_758.545_3).rem_euclid(1.0)
 }
@@ -35,7 +36,8 @@ fn coordinates() -> Array2<f32> {
     Array2::from_shape_fn((CELLS, 5), |(i, j)| (noise(i * 5 + j) + if i % 2 == 0 { 2.0 } else { 0.0 }) as f32)
 }
 
-/// The answers a face would have for each need, for an object that has everything.
+/// Returns the inputs that a face would give for each need, by name, for an object that has
+/// everything.
 fn found(verb: &Verb, graph: &Outcome, map: &Outcome) -> HashMap<String, Input<'static>> {
     let sparse = |at: usize| Input::Graph(graph.patch.obsp[at].1.clone());
     let groups = |names: &[&str]| {
@@ -113,7 +115,8 @@ fn keys(patch: &Patch) -> Vec<String> {
     slots.iter().flat_map(|(slot, items)| items.iter().map(move |(key, _)| format!("{slot}/{key}"))).collect()
 }
 
-/// Whether `key` is what `pattern` says, a `{parameter}` in it standing for anything.
+/// Returns whether `key` matches `pattern`, in which a `{parameter}` stands for any text but the
+/// empty one.
 fn fits(pattern: &str, key: &str) -> bool {
     match (pattern.split_once('{'), pattern.split_once('}')) {
         (Some((before, _)), Some((_, after))) => {
@@ -245,7 +248,7 @@ fn nothing_outside_a_domain_passes() {
                 match checked {
                     Ok(_) => assert!(allowed, "{}({} = {given})", verb.name, param.name),
                     Err(Error::Argument { parameter, .. }) if parameter == param.name => assert!(!allowed),
-                    // Another parameter has no default.
+                    // Another parameter has no default and is missing.
                     Err(Error::Argument { found: Given::Nothing, .. }) => {}
                     Err(other) => panic!("{other}"),
                 }
@@ -325,7 +328,7 @@ fn settings_have_domains() {
         assert!(threads(odd).is_err());
     }
     assert!(verbs::setting("memory", &Given::Whole(-5)).is_err());
-    // Packed rows are left where the setting says so.
+    // The setting bounds the packed rows.
     let packed = |given: Given| {
         let of = |name: &str| if name == "scratch" { given.clone() } else { Given::Nothing };
         verbs::call(&Session::default(), of).map(|call| call.packed)

@@ -1,5 +1,6 @@
-//! Files that anndata 0.5, 0.6, 0.7, 0.8, 0.10, 0.12 and 0.13 wrote themselves (tests/golden/make_versions.sh), and
-//! those of 10x Genomics (make_tenx.py): the same content through the same tree.
+//! Checks files that anndata 0.5, 0.6, 0.7, 0.8, 0.10, 0.12 and 0.13 wrote
+//! (tests/golden/make_versions.sh), and files of 10x Genomics (make_tenx.py): equal content gives
+//! equal elements.
 
 use anndataoom_core::element::{self, Array, DataFrame, Sparse, Value};
 use anndataoom_core::matrix::{self, Storage};
@@ -56,7 +57,8 @@ fn column(d: &DataFrame, name: &str) -> Value {
     d.columns.iter().find(|c| c.0 == name).unwrap_or_else(|| panic!("{name}")).1.clone()
 }
 
-/// Texts none of which is missing, also where pandas 3 says that one might be.
+/// Returns a nullable array without missing values as plain values; pandas 3 writes texts as
+/// nullable.
 fn plain(v: &Value) -> Value {
     match v {
         Value::Nullable(n) if !n.mask.contains(&true) => (*n.values).clone(),
@@ -64,7 +66,7 @@ fn plain(v: &Value) -> Value {
     }
 }
 
-/// The tables of `make_versions.py`.
+/// Checks a table that `make_versions.py` wrote.
 fn check_table(d: &DataFrame, n: usize, prefix: &str) {
     assert_eq!(plain(&d.index), Value::strings((0..n).map(|i| format!("{prefix}_{i}"))));
     let Value::Categorical(c) = column(d, "group") else { panic!("group of {prefix}: {:?}", column(d, "group")) };
@@ -77,7 +79,7 @@ fn check_table(d: &DataFrame, n: usize, prefix: &str) {
     assert_eq!(plain(&column(d, "label")), labels);
 }
 
-/// A scalar, also where old versions store it as one of one.
+/// Returns a scalar, also where old versions store an array of one.
 fn scalar(v: &Value) -> Value {
     match v {
         Value::Array(Array { shape, data }) if shape == &[1] => Value::Scalar(element::Scalar::Number(data.clone())),
@@ -137,7 +139,7 @@ fn every_version_of_anndata() {
     }
 }
 
-/// A file of an old version, written by us, is a file of today with the same content.
+/// Checks that the core writes a file of an old version as one of today with the same content.
 #[test]
 fn old_files_become_new_ones() {
     let dir = std::env::temp_dir().join(format!("anndataoom-versions-{}", std::process::id()));

@@ -1,5 +1,5 @@
-//! Files of the writer: read back with this library's element reader and compared with the matrix in
-//! memory; byte-identical for any number of threads; nothing left behind when it fails.
+//! Checks written files: read back they equal the matrix in memory, their bytes do not depend on
+//! the number of threads, and a failed write leaves nothing behind.
 
 use anndataoom_core::chain::nodes::{Log1p, Normalize, Scale};
 use anndataoom_core::element::{self, Array, Categorical, Data, DataFrame, Sparse, SparseFormat, Value};
@@ -11,7 +11,7 @@ use anndataoom_core::{Error, LazyMatrix, Session};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A directory of the test's own, removed when it ends.
+/// A directory of one test, removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -42,7 +42,7 @@ impl Drop for Scratch {
     }
 }
 
-/// A small generator of its own: the tests depend on nothing of the code under test.
+/// Advances a small generator. It shares no code with the crate under test.
 fn noise(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state >> 33
@@ -93,7 +93,7 @@ fn read(path: &Path, element: &str) -> Value {
     element::read(&Store::open(path).unwrap(), element).unwrap()
 }
 
-/// Rows of dense f64 values, however the matrix is stored.
+/// Returns rows, columns and dense f64 values, row by row, however the matrix is stored.
 fn dense(v: &Value) -> (usize, usize, Vec<f64>) {
     match v {
         Value::Sparse(s) => {
@@ -109,7 +109,8 @@ fn collected(x: &LazyMatrix) -> Value {
     anndataoom_core::stream::collect(x, &Session::with_threads(1), u64::MAX).unwrap()
 }
 
-/// Written and read back, `x` is what a pass gives in memory: exactly, format and dtype included.
+/// Checks that `x`, written and read back, is exactly the matrix that a pass collects in memory,
+/// including format and dtype.
 fn round_trip(name: &str, x: &LazyMatrix) {
     let dir = Scratch::new(name);
     let all = [Compression::None, Compression::Gzip(1), Compression::Gzip(9), Compression::Lzf, Compression::Zstd(3)];
@@ -121,7 +122,8 @@ fn round_trip(name: &str, x: &LazyMatrix) {
     }
 }
 
-/// Matrices that nobody touched, compressed anew in every way; all else is copied.
+/// Checks that unchanged matrices are compressed anew, in every way, when asked for; all else is
+/// copied.
 #[test]
 fn untouched_matrices_are_compressed_anew_where_it_is_asked() {
     let (dir, session) = (Scratch::new("recompress"), Session::with_threads(3));
@@ -186,7 +188,8 @@ fn chains_come_back_as_they_are_seen() {
 
 #[test]
 fn many_blocks_and_chunks() {
-    // 3 million values: several blocks, dozens of chunks, a block boundary inside a chunk.
+    // 3 million values make several blocks and dozens of chunks, with a block border inside a
+    // chunk.
     let x = chain(&sparse(6000, 1000, 60, f32s));
     round_trip("large", &x);
 }
@@ -245,7 +248,7 @@ fn as_dense_and_as_csc_hold_the_same_values() {
     let expected = dense(&collected(&x));
     let as_dense = WriteOptions { as_dense: vec!["X".into()], ..gzip() };
     let as_csc = WriteOptions { as_csc: vec!["X".into()], ..gzip() };
-    // Memory for a few columns at a time: many passes.
+    // The memory holds a few columns at a time, so there are many passes.
     let small = Session { memory: 40_000, ..Session::with_threads(2) };
     for (i, (options, session)) in
         [(&as_dense, &Session::with_threads(2)), (&as_csc, &Session::with_threads(2)), (&as_csc, &small)]
@@ -348,7 +351,7 @@ fn every_slot_and_verbatim_copies() {
     let Value::DataFrame(obs) = read(&second, "obs") else { panic!("no dataframe") };
     assert_eq!(obs.columns.iter().map(|c| c.0.as_str()).collect::<Vec<_>>(), ["type", "new"]);
 
-    // Selected copies.
+    // Copies of selected rows and columns.
     let rows = vec![7u32, 7, 0, 59];
     let some = |element: &str, both: bool| Part::Copy {
         store: store.clone(),
@@ -365,7 +368,7 @@ fn every_slot_and_verbatim_copies() {
     for (i, &r) in rows.iter().enumerate() {
         assert_eq!(got[i * m..(i + 1) * m], all[r as usize * m..(r as usize + 1) * m]);
     }
-    // The file that is the source of the plan may be its target.
+    // The source of a plan may also be its target.
     write_h5ad(&plan, &first, &gzip(), &session).unwrap();
     assert_eq!(read(&first, "X"), read(&second, "X"));
     assert_eq!(dir.names(), ["first.h5ad", "second.h5ad"]);
@@ -407,7 +410,7 @@ fn a_failed_or_cancelled_write_leaves_the_old_file() {
     write_h5ad(&full_plan(), &path, &gzip(), &Session::with_threads(1)).unwrap();
     let before = std::fs::read(&path).unwrap();
 
-    // A key HDF5 cannot hold is found while writing.
+    // A key that HDF5 cannot hold is noticed while writing.
     let mut plan = full_plan();
     plan.uns.push(("a/b".into(), Value::Null.into()));
     assert!(write_h5ad(&plan, &path, &gzip(), &Session::with_threads(2)).is_err());
@@ -433,7 +436,7 @@ fn a_failed_or_cancelled_write_leaves_the_old_file() {
     assert_eq!(e.class(), "io");
 }
 
-/// anndata's own reader, when `ANNDATAOOM_PYTHON` names an interpreter that has it.
+/// Checks the file with anndata's own reader, if `ANNDATAOOM_PYTHON` names a Python that has it.
 #[test]
 fn anndata_reads_the_same() {
     let Ok(python) = std::env::var("ANNDATAOOM_PYTHON") else {

@@ -1,4 +1,5 @@
-//! Saving into a file: only what changed is written, the rest stays where it is, and whoever reads goes on reading.
+//! Checks saving into a file: only what changed is written, the rest stays in place, and those who
+//! read go on reading.
 
 use anndataoom_core::element::{self, Categorical, DataFrame, Value};
 use anndataoom_core::matrix::{self, MemorySource};
@@ -101,7 +102,7 @@ fn put(parts: &mut Vec<(String, Part)>, key: &str, value: impl Into<Part>) {
     parts.push((key.into(), value.into()));
 }
 
-/// The file after a save, the paths written and those removed.
+/// The store after a save, the paths written and the paths removed.
 type Done = Result<(Arc<Store>, Vec<String>, Vec<String>), Error>;
 
 fn save(plan: &H5adPlan, store: &Arc<Store>) -> Done {
@@ -145,7 +146,7 @@ fn only_what_changed() {
     assert_eq!(removed, ["obs/group", "uns/nested"]);
     assert_eq!(scratch.names(), ["x.h5ad"]);
 
-    // The file, as anybody finds it.
+    // The file as a new reader finds it.
     let check = |store: &Arc<Store>| {
         assert_eq!(element::column_names(store, "obs").unwrap(), ["leiden", "text"]);
         assert_eq!(element::read_column(store, "obs", "leiden").unwrap(), Value::vector(vec![2i64; N]));
@@ -156,14 +157,14 @@ fn only_what_changed() {
         assert_eq!(store.keys("").unwrap().iter().filter(|k| k.contains("new")).count(), 0);
     };
     check(&second);
-    // Whoever had it open sees what was there.
+    // Those who have the old state open still read it.
     let old = element::read(&first, "obs").unwrap();
     let Value::DataFrame(old) = old else { panic!("no dataframe") };
     assert_eq!(old.columns, frame("cell", N).columns);
     assert_eq!(element::read(&first, "obsm/X_pca").unwrap(), Value::matrix(N, 3, vec![1.5f64; 3 * N]));
     assert!(first.exists("uns/nested") && !first.exists("raw"));
 
-    // Through the old one nothing can be saved any more, through the new one it can.
+    // The old store can no longer be saved into; the new one can.
     let e = save(&plan, &first).unwrap_err();
     assert!(e.to_string().contains("was saved since"), "{e}");
     let mut plan = untouched(&second);
@@ -177,7 +178,8 @@ fn only_what_changed() {
     assert_eq!(element::read(&fresh, "obsm/X_pca").unwrap(), Value::matrix(N, 1, vec![9.0f64; N]));
 }
 
-/// Matrices read on while and after the file is saved, through their positioned reads.
+/// Checks that matrices can be read during and after saves into their file, by their positioned
+/// reads.
 #[test]
 fn matrices_read_on() {
     let scratch = Scratch::new("read");
@@ -229,7 +231,7 @@ fn what_is_refused() {
     assert!(message(save(&untouched(&reading), &reading)).contains("was opened read-only"));
     drop(reading);
 
-    // Some cells, while X has all.
+    // A selection of cells, while `X` in the file has all of them.
     let store = Store::open_to_save(&path).unwrap();
     let mut plan = untouched(&store);
     let rows: Vec<u32> = (0..N as u32).rev().collect();
@@ -242,7 +244,7 @@ fn what_is_refused() {
     plan.obsm.clear();
     assert!(message(save(&plan, &store)).contains("of another shape"));
 
-    // Also open read-only here, where pages must not change under HDF5.
+    // The file is also open read-only in this process, where pages must not change under HDF5.
     let mut plan = untouched(&store);
     put(&mut plan.uns, "a", Value::number(1.0));
     let reading = Store::open(&path).unwrap();
@@ -250,7 +252,7 @@ fn what_is_refused() {
     drop(reading);
     assert_eq!(std::fs::read(&path).unwrap(), before);
 
-    // Changed by another program.
+    // Another program has changed the file.
     std::fs::write(&path, &before).unwrap();
     let file = std::fs::File::options().append(true).open(&path).unwrap();
     file.set_len(before.len() as u64 + 1).unwrap();

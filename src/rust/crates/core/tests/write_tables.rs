@@ -1,4 +1,5 @@
-//! Dataframes as they are written: names of the index and of columns, and tables beside others.
+//! Checks dataframes as they are written: names of the index and of columns, and frames beside
+//! tables.
 
 use anndataoom_core::element::{self, Categorical, DataFrame, Scalar, Value};
 use anndataoom_core::store::Store;
@@ -7,7 +8,7 @@ use anndataoom_core::{Error, Session};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A directory of the test's own, removed when it ends.
+/// A directory of one test, removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -38,7 +39,7 @@ fn frame(index_name: Option<&str>, index: Value, columns: Vec<(&str, Value)>) ->
     DataFrame { index_name: index_name.map(str::to_owned), index: Box::new(index), columns }
 }
 
-/// The same, column by column.
+/// Returns the table as a part that is written column by column.
 fn parts(table: DataFrame) -> Part {
     let columns = table.columns.into_iter().map(|(n, v)| (n, Part::Value(v))).collect();
     Part::Frame(Frame { index_name: table.index_name, index: Box::new(Part::Value(*table.index)), columns })
@@ -93,7 +94,7 @@ fn a_column_may_have_a_slash() {
         let obs: Part = if whole { table().into() } else { parts(table()) };
         let file = write(&plan(obs), &dir.file("a.h5ad")).unwrap();
         assert_eq!(element::read(&file, "obs").unwrap(), Value::DataFrame(table()));
-        // Column by column out of the file, some rows of them.
+        // The columns are copied one by one out of the file, some of their rows selected.
         let mut columns = Vec::new();
         for name in element::column_names(&file, "obs").unwrap() {
             let element = format!("obs/{name}");
@@ -129,11 +130,11 @@ fn frames_beside_a_table_have_its_names() {
         let file = write(&second, &dir.file("second.h5ad")).unwrap();
         let Value::DataFrame(found) = element::read(&file, "obsm/f").unwrap() else { panic!("no dataframe") };
         assert_eq!(*found.index, names(&["p", "q", "r"]));
-        // The name of the table's index is a column's here.
+        // Here the name of the table's index is that of a column.
         assert_eq!(found.index_name, None);
         assert_eq!(found.columns, beside(names(&[])).columns);
     }
-    // Names that did not change: copied as it is.
+    // If the names are unchanged, the frame is copied as it is.
     let mut same = plan(Part::copy(&file, "obs"));
     same.obsm = vec![("f".into(), copy(None))];
     let again = write(&same, &dir.file("same.h5ad")).unwrap();
@@ -153,7 +154,8 @@ fn saving_other_names_renames_frames_beside_them() {
 
     let store = Store::open_to_save(&path).unwrap();
     let copied = |element: &str| Part::copy(&store, element);
-    // The twin of the index goes, a column with a slash comes and goes: the index stays.
+    // The column that equals the index is removed, one column with a slash is removed and another
+    // added; the index stays.
     let without = frame(Some("id"), names(&cells), vec![("T/B", Value::vector(vec![7i64, 8, 9]))]);
     let mut second = plan(parts(without.clone()));
     second.var = copied("var");
@@ -178,6 +180,6 @@ fn a_text_of_anndata_0_5_is_a_scalar() {
     let file = Store::open(golden).unwrap();
     assert_eq!(element::read(&file, "uns/text").unwrap(), Value::Scalar(Scalar::String("umap".into())));
     assert!(element::describe(&file, "uns/text").unwrap().shape.is_empty());
-    // Numbers stay vectors of one, as for anndata.
+    // Numbers stay vectors of one, as anndata reads them.
     assert_eq!(element::read(&file, "uns/number").unwrap(), Value::vector(vec![15i64]));
 }

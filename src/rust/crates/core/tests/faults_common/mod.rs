@@ -1,4 +1,4 @@
-//! Helpers of the tests of faults: a directory, children that are this program again, a disk that is soon full.
+//! Helpers of the tests of faults: a directory, children that run this program again, a small disk.
 #![allow(dead_code)] // not every test file uses all of it
 
 use anndataoom_core::element;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-/// A directory of the test's own, removed when it ends.
+/// A directory of one test, removed at the end.
 pub struct Scratch(pub PathBuf);
 
 impl Scratch {
@@ -25,7 +25,8 @@ impl Scratch {
         Scratch(path)
     }
 
-    /// Names in it, temporary files of writers apart.
+    /// Returns the names in the directory, sorted, and the number of hidden (temporary) files,
+    /// which are not among the names.
     pub fn names(&self) -> (Vec<String>, usize) {
         let all: Vec<String> = std::fs::read_dir(&self.0)
             .unwrap()
@@ -49,7 +50,7 @@ pub fn write(path: &Path, n_obs: usize, seed: u64, compression: Compression) -> 
     simulate_h5ad(&simulation, path, &options, &Session { threads: 2, ..Session::default() }).map(|_| ())
 }
 
-/// A pass over X and all else.
+/// Reads `obs`, `var` and `uns`, then makes a pass over `X`; returns the number of rows.
 pub fn read_all(path: &Path) -> Result<u64> {
     let store = Store::open(path)?;
     for key in ["obs", "var", "uns"] {
@@ -69,7 +70,8 @@ pub fn read_all(path: &Path) -> Result<u64> {
     Ok(rows)
 }
 
-/// This program again: `what` is "write PATH ROWS SEED" or "read PATH TIMES".
+/// Starts this program again as a child. `what` is "write PATH ROWS SEED" or "read PATH TIMES", a
+/// word a line.
 pub fn child(what: &str) -> Child {
     command(&std::env::current_exe().unwrap(), what).spawn().unwrap()
 }
@@ -93,13 +95,14 @@ pub fn told(out: &Output) -> String {
         .unwrap_or_default()
 }
 
-/// Mounts a file system of 6 MB.
+/// Mounts a file system of 6 MB on `dir`.
 pub fn mount_small_disk(dir: &Path) {
     let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(dir).output().unwrap();
     assert!(mounted.status.success(), "{}", String::from_utf8_lossy(&mounted.stderr));
 }
 
-/// A directory nobody may write while this lives, and children that are not root: root may write anywhere.
+/// A directory that is not writable during this value's life. Children of root run as another user,
+/// because root may write anywhere.
 pub struct Locked<'a> {
     dir: &'a Scratch,
     program: PathBuf,
@@ -107,7 +110,7 @@ pub struct Locked<'a> {
 
 impl<'a> Locked<'a> {
     pub fn new(dir: &'a Scratch) -> Self {
-        // Where this program lies, others may not go.
+        // Another user may not be able to reach the folder of this program, so a copy is run.
         let program = PathBuf::from(format!("{}-program", dir.0.display()));
         std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -117,11 +120,12 @@ impl<'a> Locked<'a> {
 
     pub fn output(&self, what: &str) -> Output {
         let mut command = command(&self.program, what);
-        // SAFETY: a plain call.
+        // SAFETY: the call has no preconditions.
         if unsafe { libc::geteuid() } == 0 {
             command.uid(65534).gid(65534).current_dir("/");
         }
-        // While another thread starts a child of its own, that child has the copy open for writing.
+        // A child that another thread starts meanwhile may hold the copy open for writing, in which
+        // case it cannot be run yet.
         for _ in 0..50 {
             match command.output() {
                 Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy => {
@@ -141,12 +145,12 @@ impl Drop for Locked<'_> {
     }
 }
 
-/// How often a writer is killed: `ANNDATAOOM_KILLS`, 12 where not set.
+/// Returns how often a writer is to be killed: `ANNDATAOOM_KILLS`, or 12 if it is not set.
 pub fn kills() -> u64 {
     std::env::var("ANNDATAOOM_KILLS").ok().and_then(|v| v.parse().ok()).unwrap_or(12)
 }
 
-/// Moments at random, up to a little past `whole`, so that the last steps are met as well.
+/// Random moments up to a little after `whole`, so that the last steps are met as well.
 pub struct Moments {
     state: u64,
     whole: Duration,

@@ -1,4 +1,4 @@
-//! Reads all that can be read of a file, whatever it is.
+//! Reads all that can be read of a file, whatever its content.
 
 use anndataoom_core::chain::LazyMatrix;
 use anndataoom_core::element::{self, DataFrame, Value};
@@ -11,12 +11,13 @@ use anndataoom_core::{Error, Session};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Most groups and datasets looked at, and how deep: a file with links to itself has no end of them.
+/// Upper bounds of the number of groups and datasets that are read, and of their depth: links of a
+/// file to itself make both infinite.
 const MOST: usize = 300;
 const DEEPEST: usize = 12;
 
-/// Opens the file and reads everything in it with every reader; an error that does not say where it is from, or that
-/// is a defect of ours, is what is returned.
+/// Opens the file and reads everything in it with every reader. The error returned is the first one
+/// of a reader that is a defect of ours or does not say where it is from.
 pub fn everything(file: &Path) -> Result<(), String> {
     let store = match Store::open(file) {
         Ok(store) => store,
@@ -74,8 +75,8 @@ pub fn everything(file: &Path) -> Result<(), String> {
     errors.iter().try_for_each(judge)
 }
 
-/// Reads the file as the matrix of a folder, and as the names of its genes: what is made is read again, and an error leaves
-/// nothing behind.
+/// Reads the file as the matrix of a folder of text files, and as the names of its genes. A file
+/// that results is read again; a failed reader must leave no file behind.
 fn as_text(file: &Path) -> Result<(), String> {
     let io = |e: std::io::Error| e.to_string();
     let folder = file.with_file_name("text");
@@ -107,7 +108,7 @@ fn as_text(file: &Path) -> Result<(), String> {
     std::fs::remove_dir_all(&folder).map_err(io)
 }
 
-/// Reads what was made of a text, and removes it.
+/// Reads the file that was made of a text, and removes it.
 fn made(read: Result<(), Error>, to: &Path) -> Result<(), String> {
     match read {
         Err(e) => judge(&e),
@@ -119,8 +120,8 @@ fn made(read: Result<(), Error>, to: &Path) -> Result<(), String> {
     }
 }
 
-/// Copies what lies at the root into another file, unread. What could be read must be read there too: what cannot is
-/// given back.
+/// Copies the elements at the root into another file, undecoded. Returns the first failure to read
+/// a copy whose original can be read, if there is one.
 fn copy(store: &Arc<Store>, to: &Path) -> Result<Option<String>, Error> {
     let names = |n: usize| DataFrame {
         index_name: None,
@@ -143,14 +144,14 @@ fn copy(store: &Arc<Store>, to: &Path) -> Result<Option<String>, Error> {
     lost
 }
 
-/// Passes over a matrix as it lies, in part and permuted.
+/// Makes passes over a matrix as it is stored, over a part of it, and over permuted rows.
 fn stream(store: &Arc<Store>, path: &str) -> Result<(), Error> {
     let x = LazyMatrix::new(matrix::open(store, path)?);
     let session = Session { threads: 2, memory: 32 << 20, ..Session::default() };
     let (n, m) = x.shape();
     let pass = |x: &LazyMatrix| Blocks::new(x, Order::Matrix, &session)?.try_for_each(|b| b.map(drop));
     if n > 10_000_000 {
-        // A shape that is only claimed has no end; its first rows do.
+        // A huge shape may be only a claim of the metadata, so only its first rows are read.
         return pass(&x.select(Some(&[0, 1, 2]), None)?);
     }
     pass(&x)?;
@@ -163,7 +164,7 @@ fn judge(e: &Error) -> Result<(), String> {
     let text = e.to_string();
     match e {
         Error::Internal(_) => Err(text),
-        // These are ours to ask, and say so.
+        // These errors concern our own arguments, and their texts say so.
         Error::Index { .. } | Error::State(_) | Error::Name { .. } | Error::Parameter { .. } => Ok(()),
         _ if text.contains("case.h5ad") || text.contains('\'') => Ok(()),
         _ => Err(format!("an error that names nothing: {text}")),

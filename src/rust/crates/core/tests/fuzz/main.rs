@@ -1,9 +1,11 @@
-//! Valid files, damaged in ways that a program can make up, are read by every reader in a child process: whatever
-//! happens is an error that names file or element, in bounded time and memory, never a crash.
+//! Damages valid files in ways that a program can think up, and reads them with every reader in a
+//! child process. The outcome must be an error that names file or element, in bounded time and
+//! memory, and never a crash.
 //!
-//! `ANNDATAOOM_FUZZ_SECONDS` (default 4) is the time in all, `ANNDATAOOM_FUZZ_SEED` where it starts,
-//! `ANNDATAOOM_FUZZ_TARGET` the one target to run. A case is a target and a number: `ANNDATAOOM_FUZZ_CASE=csr_matrix:17`
-//! runs one. Files that once crashed are in tests/golden/fuzz and are read again by every run.
+//! `ANNDATAOOM_FUZZ_SECONDS` (default 4) is the total time, `ANNDATAOOM_FUZZ_SEED` the first case,
+//! `ANNDATAOOM_FUZZ_TARGET` the only target to run. A case is a target and a number:
+//! `ANNDATAOOM_FUZZ_CASE=csr_matrix:17` runs one. Files that once caused a crash are in
+//! tests/golden/fuzz, and every run reads them again.
 #![cfg(unix)]
 
 mod deaths;
@@ -20,7 +22,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// Counts what Rust code holds, so that a case that takes far more than its file is found.
+/// The system's allocator with a count of the bytes that Rust code holds, to find cases that take
+/// far more than their file.
 struct Counting;
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
@@ -29,17 +32,17 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         PEAK.fetch_max(HELD.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
-        // SAFETY: the caller's promises are those of the system's allocator.
+        // SAFETY: the caller gives the guarantees that the system's allocator asks for.
         unsafe { System.alloc(layout) }
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         PEAK.fetch_max(HELD.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
-        // SAFETY: as above.
+        // SAFETY: the caller gives the guarantees that the system's allocator asks for.
         unsafe { System.alloc_zeroed(layout) }
     }
     unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
         HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above.
+        // SAFETY: the caller gives the guarantees that the system's allocator asks for.
         unsafe { System.dealloc(p, layout) }
     }
 }
@@ -47,22 +50,24 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The most a case may hold: files are below 1 MB, up to 64 MB are read unquestioned, and a copy or two are made.
+/// The upper bound in bytes of what a case may hold: files are below 1 MB, up to 64 MB are read
+/// without a check of the file's size, and there are a copy or two.
 const MEMORY: usize = 320 << 20;
-/// The most a process that reads cases may take in all, the library's memory included.
+/// The upper bound in bytes of the resident memory of a process that reads cases, the library's
+/// memory included.
 const RESIDENT: u64 = 1 << 30;
-/// The most processor time a case may take; usual is a hundredth.
+/// The upper bound in seconds of a case's processor time, about a hundred times the usual.
 const PROCESSOR: u64 = 10;
-/// The longest a case may take by the clock, in which a case that waits for nothing is found; long, as the machine may be
-/// busy with other things.
+/// The upper bound of a case's wall time, which finds cases that wait forever. It is long because
+/// the machine may be busy with other work.
 const WAIT: Duration = Duration::from_secs(300);
 
-/// Where the files of wrong cases are kept.
+/// Returns the folder that keeps the files of failing cases.
 fn found() -> PathBuf {
     std::env::temp_dir().join("anndataoom-fuzz-found")
 }
 
-/// Keeps the file of a case.
+/// Copies the file of a failing case into the folder [`found`].
 fn keep(target: &str, number: u64, file: &Path) {
     let kept = std::fs::create_dir_all(found())
         .and_then(|()| std::fs::copy(file, found().join(format!("{target}-{number}.h5"))));
@@ -75,7 +80,7 @@ fn golden() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/golden")
 }
 
-/// Returns the fault that a case shows, if any.
+/// Reads the file of a case. The error describes the fault that the case shows.
 fn run_file(path: &Path) -> Result<(), String> {
     PEAK.store(HELD.load(Relaxed), Relaxed);
     let before = HELD.load(Relaxed);
@@ -92,9 +97,11 @@ fn run_file(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// One child: runs cases of a target from `start` on until it is stopped, telling each before it begins.
+/// Runs as a child: runs cases of `target` from `start` on, `count` at most, and prints each number
+/// before the case begins.
 fn child(target: &str, start: u64, count: u64) {
-    // In memory where that can be had: what is copied is synced, which takes longer than all the rest.
+    // In memory if possible: the files that are written are synced, which on a disk takes longer
+    // than all the rest.
     let memory = Path::new("/dev/shm");
     let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     let dir = place.join(format!("anndataoom-fuzz-{}", std::process::id()));
@@ -108,7 +115,7 @@ fn child(target: &str, start: u64, count: u64) {
     };
     for number in start..start.saturating_add(count) {
         deaths::allow(PROCESSOR);
-        // The library, which makes cases too, may die of its own work on them.
+        // The HDF5 library also makes the cases, so it may die of its own damage to them.
         tell(format!("make {number}"));
         if !mutate::make(target, number, &golden(), &path) {
             continue;
@@ -118,7 +125,7 @@ fn child(target: &str, start: u64, count: u64) {
         if let Err(found) = run_file(&path) {
             keep(target, number, &path);
             tell(format!("wrong {found}"));
-            // The peak stays: another process goes on.
+            // The peak of resident memory cannot be reset, so another process continues.
             if deaths::resident() > RESIDENT {
                 break;
             }
@@ -128,7 +135,7 @@ fn child(target: &str, start: u64, count: u64) {
     println!("done");
 }
 
-/// A child that reads the files it is given.
+/// Runs as a child: reads the given files.
 fn replay(files: &[String]) {
     deaths::tell();
     for (i, file) in files.iter().enumerate() {
@@ -142,20 +149,21 @@ fn replay(files: &[String]) {
     println!("done");
 }
 
-/// A child's fate: the last case that it began, and the faults of cases.
+/// The fate of a child: the last case that it began, and the faults of its cases.
 struct Outcome {
     last: u64,
-    /// Whether that one was still being made.
+    /// Whether the last case was still being made.
     making: bool,
-    /// The file of its cases.
+    /// The path at which the child puts the file of each case.
     file: Option<PathBuf>,
     cases: u64,
     wrong: Vec<(u64, String)>,
-    /// How it ended, when not by itself.
+    /// How the child died, if it did not end by itself.
     death: Option<deaths::Death>,
 }
 
-/// Starts this program again as a child with these words, and follows it until it ends, hangs or `until`.
+/// Starts this program again as a child with the arguments `words`, and follows it until it ends,
+/// hangs or the clock shows `until`.
 fn follow(words: &str, until: Instant) -> Outcome {
     let mut child = Command::new("sh")
         .args(["-c", "ulimit -v 6000000; ulimit -c 0; exec \"$0\" --exact --ignored --nocapture as_a_child"])
@@ -174,7 +182,7 @@ fn follow(words: &str, until: Instant) -> Outcome {
         match told.recv_timeout(WAIT) {
             Ok(line) if line == "done" => break,
             Ok(line) => {
-                // The harness of tests writes on the same line at first.
+                // The first line of a child begins with the output of the test harness.
                 if let Some((_, n)) = line.rsplit_once("case ") {
                     out.last = n.parse().unwrap_or(out.last);
                     out.making = false;

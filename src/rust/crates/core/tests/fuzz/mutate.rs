@@ -1,5 +1,5 @@
-//! Damages a valid file: what its elements say about themselves (lengths, offsets, codes, shapes, types, links), the
-//! stored bytes of its chunks, or bytes anywhere.
+//! Damages a valid file: the descriptions of its elements (lengths, offsets, codes, shapes, types,
+//! links), the stored bytes of its chunks, or bytes anywhere.
 
 use super::random::Random;
 use super::through::{self, datasets, encoding};
@@ -9,8 +9,10 @@ use hdf5::Dataset;
 use std::path::Path;
 use std::str::FromStr;
 
-/// Elements whose encoding is the target's name are damaged through the library, which keeps its own metadata intact;
-/// the others damage stored bytes, links, filters, the places of texts, the library's structures and anything.
+/// The names of the targets. A target named like an encoding damages elements of that encoding
+/// through the library, which keeps the library's own metadata valid. The other targets damage
+/// stored bytes, links, filters, the positions of texts, the library's structures and bytes
+/// anywhere.
 pub const TARGETS: &[&str] = &[
     "array",
     "string-array",
@@ -40,9 +42,9 @@ pub const TARGETS: &[&str] = &[
     STRUCTURES,
     METADATA,
 ];
-/// The target that damages stores of Zarr.
+/// The target that damages Zarr stores.
 pub const ZARR: &str = "zarr";
-/// The target that damages counts as text.
+/// The target that damages counts in text files.
 pub const TEXT: &str = "text";
 /// The target that damages the library's own structures, field by field.
 pub const STRUCTURES: &str = "structures";
@@ -61,7 +63,7 @@ const MATRICES: &[&str] = &["matrix/types.h5", "matrix/layouts.h5", "matrix/user
 const TENX: &[&str] = &["tenx/v2.h5", "tenx/v3.h5"];
 const MODALITIES: &[&str] = &["mudata/two.h5mu", "seurat/small.h5Seurat", "loom/small.loom"];
 
-/// Writes case `number` of `target` to `path`; false when this one is nothing.
+/// Writes case `number` of `target` to `path`. Returns false if the case cannot be made.
 pub fn make(target: &str, number: u64, golden: &Path, path: &Path) -> bool {
     let salt = target.bytes().fold(7_u64, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
     let mut r = Random(number ^ salt << 32);
@@ -93,7 +95,8 @@ pub fn make(target: &str, number: u64, golden: &Path, path: &Path) -> bool {
     }
 }
 
-/// A matrix of 12 genes and 9 cells as text, sorted or not, with a few words exchanged, and damaged bytes; gzipped or not.
+/// Writes a text matrix of 12 genes and 9 cells: sorted or not, with a few words exchanged, with
+/// damaged bytes, gzipped or not.
 fn text(path: &Path, r: &mut Random) -> bool {
     let sorted = r.below(2) == 0;
     let mut places: Vec<(usize, usize)> = (0..9).flat_map(|c| (0..12).map(move |g| (g + 1, c + 1))).collect();
@@ -140,7 +143,7 @@ fn text(path: &Path, r: &mut Random) -> bool {
     std::fs::write(path, bytes).is_ok()
 }
 
-/// Flips, overwrites or cuts off bytes.
+/// Flips, overwrites or truncates bytes of the file.
 fn anywhere(path: &Path, r: &mut Random) -> bool {
     let Ok(mut bytes) = std::fs::read(path) else { return false };
     match r.below(4) {
@@ -158,13 +161,14 @@ fn anywhere(path: &Path, r: &mut Random) -> bool {
     std::fs::write(path, bytes).is_ok()
 }
 
-/// The signatures of the library's structures: trees, groups, heaps, headers of objects, tables of chunks.
+/// The signatures of the library's structures: B-trees, groups, heaps, object headers, chunk
+/// indexes.
 const SIGNATURES: &[&[u8]] = &[
     b"TREE", b"SNOD", b"HEAP", b"GCOL", b"OHDR", b"OCHK", b"FRHP", b"FHDB", b"FHIB", b"FSHD", b"BTHD", b"BTLF",
     b"BTIN", b"FAHD", b"FADB", b"EAHD", b"EAIB", b"EASB", b"EADB", b"\x89HDF",
 ];
 
-/// Puts odd numbers of any width into the library's structures, near their starts above all.
+/// Writes odd numbers of any width into the library's structures, mostly near their starts.
 fn structures(path: &Path, r: &mut Random) -> bool {
     let Ok(mut bytes) = std::fs::read(path) else { return false };
     let kind = *r.pick(SIGNATURES).unwrap_or(&&b"TREE"[..]);
@@ -182,7 +186,7 @@ fn structures(path: &Path, r: &mut Random) -> bool {
         let at = start + 4 + r.below(reach) / width.min(2) * width.min(2);
         let Some(field) = bytes.get_mut(at..at + width) else { continue };
         let number = match r.below(4) {
-            // One more, one less: tables with an entry too many.
+            // One more or one less makes tables with an entry too many or too few.
             0 => {
                 let mut old = [0; 8];
                 old[..width].copy_from_slice(field);
@@ -196,7 +200,7 @@ fn structures(path: &Path, r: &mut Random) -> bool {
     std::fs::write(path, bytes).is_ok()
 }
 
-/// Damages lengths and places of texts.
+/// Damages the lengths and positions of texts.
 fn texts(path: &Path, r: &mut Random) -> bool {
     let mut places = || -> hdf5::Result<Vec<(u64, u64)>> {
         let file = hdf5::File::open(path)?;
@@ -228,7 +232,8 @@ fn texts(path: &Path, r: &mut Random) -> bool {
     std::fs::write(path, bytes).is_ok()
 }
 
-/// Gives datasets other filters, in odd orders and with odd parameters, known to nobody too; then damages bytes.
+/// Gives datasets other filters, in odd orders, with odd parameters and also unregistered ones,
+/// then damages bytes.
 fn filters(path: &Path, r: &mut Random) -> hdf5::Result<()> {
     use hdf5_sys::h5p::H5Pset_filter;
     let file = hdf5::File::open_rw(path)?;
@@ -264,12 +269,12 @@ fn filters(path: &Path, r: &mut Random) -> hdf5::Result<()> {
                 values
             };
             hdf5::sync::sync(|| {
-                // SAFETY: the values are those counted.
+                // SAFETY: the length given is that of the slice of values.
                 unsafe { H5Pset_filter(plist.id(), id, flags, values.len(), values.as_ptr()) }
             });
         }
         hdf5::sync::sync(|| {
-            // SAFETY: the buffer holds all values in the file's own type, which is of fixed size.
+            // SAFETY: the buffer holds all values in the file's own type, which has a fixed size.
             unsafe {
                 hdf5_sys::h5d::H5Dread(d.id(), dtype.id(), everything, everything, plain, bytes.as_mut_ptr().cast())
             }
@@ -288,12 +293,14 @@ fn filters(path: &Path, r: &mut Random) -> hdf5::Result<()> {
             let made = unsafe { hdf5_sys::h5d::H5Dcreate2(on, name, dtype.id(), space, plain, create, plain) };
             if made >= 0 {
                 let (all, bytes) = (hdf5_sys::h5s::H5S_ALL, bytes.as_ptr().cast());
-                // SAFETY: the buffer holds all values in the file's own type, which is of fixed size.
+                // SAFETY: the buffer holds all values in the file's own type, which has a fixed
+                // size.
                 unsafe { hdf5_sys::h5d::H5Dwrite(made, dtype.id(), all, all, plain, bytes) };
-                // SAFETY: made above, and closed once.
+                // SAFETY: the identifier was made above and is closed once.
                 unsafe { hdf5_sys::h5d::H5Dclose(made) };
             }
-            // SAFETY: as above; what was not made is a negative identifier, which the call refuses.
+            // SAFETY: the identifier was made above; if that failed it is negative, which the call
+            // refuses.
             unsafe { hdf5_sys::h5s::H5Sclose(space) };
         });
         if let (Some(text), Ok(d)) = (attributes, file.dataset(&name)) {
@@ -310,7 +317,7 @@ fn filters(path: &Path, r: &mut Random) -> hdf5::Result<()> {
     Ok(())
 }
 
-/// Damages stored bytes of one dataset.
+/// Damages stored bytes of some datasets.
 fn stored(path: &Path, r: &mut Random) -> bool {
     let mut places = || -> hdf5::Result<Vec<(u64, u64)>> {
         let file = hdf5::File::open(path)?;
@@ -333,7 +340,7 @@ fn stored(path: &Path, r: &mut Random) -> bool {
     let Ok(mut bytes) = std::fs::read(path) else { return false };
     for _ in 0..=r.below(6) {
         let Some(&(at, size)) = r.pick(&places) else { return false };
-        // Headers of compressed data are at the front.
+        // Compressed data have their headers at the front.
         let within = if r.below(2) == 0 { r.below(24.min(size as usize)) } else { r.below(size as usize) };
         let Some(byte) = bytes.get_mut(at as usize + within) else { continue };
         *byte = [r.next() as u8, 0, 0xff, *byte ^ 1 << r.below(8)][r.below(4)];

@@ -1,10 +1,10 @@
 //! The random numbers of a case.
 
-/// splitmix64.
+/// A SplitMix64 generator with its state.
 pub struct Random(pub u64);
 
 impl Random {
-    /// Any number.
+    /// Returns a random number of 64 bits.
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -13,18 +13,18 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `n`.
+    /// Returns a random number below `n`, or 0 if `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
         (self.next() % n.max(1) as u64) as usize
     }
 
-    /// One of these.
+    /// Returns a random element of `v`, or `None` if there is none.
     pub fn pick<'a, T>(&mut self, v: &'a [T]) -> Option<&'a T> {
         let i = self.below(v.len());
         v.get(i)
     }
 
-    /// A number that is somehow at an edge.
+    /// Returns a number at the edge of a range that some reader may check.
     pub fn odd(&mut self) -> i64 {
         let edges = [
             0,

@@ -1,4 +1,4 @@
-//! Damages a file through the library, which keeps its own metadata intact.
+//! Damages a file through the library, which keeps the library's own metadata valid.
 
 use super::random::Random;
 use hdf5::types::VarLenUnicode;
@@ -6,7 +6,7 @@ use hdf5::{Dataset, Group};
 use std::path::Path;
 use std::str::FromStr;
 
-/// Groups below the root, and their paths.
+/// Returns the root and the groups below it, about 200 at most.
 fn groups(file: &Group) -> Vec<Group> {
     let mut out = vec![file.clone()];
     let mut at = 0;
@@ -26,7 +26,7 @@ pub fn encoding(x: &hdf5::Location) -> Option<String> {
     Some(x.attr("encoding-type").ok()?.read_scalar::<VarLenUnicode>().ok()?.as_str().to_owned())
 }
 
-/// Damages what elements say about themselves: values, attributes, encodings, links and extents.
+/// Damages the descriptions of elements: values, attributes, encodings, links and extents.
 pub fn damage(target: &str, path: &Path, r: &mut Random) -> hdf5::Result<()> {
     let file = hdf5::File::open_rw(path)?;
     let all = groups(&file);
@@ -53,7 +53,8 @@ pub fn damage(target: &str, path: &Path, r: &mut Random) -> hdf5::Result<()> {
                     g.unlink(name)?;
                 }
             }
-            // The library walks over every chunk there could be when an extent shrinks: not over 10^12 of them.
+            // When an extent shrinks the library walks over every chunk that it could have, so
+            // 10^12 of them are avoided.
             (6, _, Some(d)) if d.is_resizable() && d.size() <= 1 << 20 => {
                 let to: Vec<usize> = d.shape().iter().map(|_| [0, 1, 5, 1000, 1 << 33, 1 << 40][r.below(6)]).collect();
                 d.resize(to)?;
@@ -65,7 +66,7 @@ pub fn damage(target: &str, path: &Path, r: &mut Random) -> hdf5::Result<()> {
     file.close()
 }
 
-/// Puts other bytes where values were, in the type they have in the file.
+/// Overwrites the values of a dataset with other bytes of the type that the file has.
 fn values(d: &Dataset, r: &mut Random) -> hdf5::Result<()> {
     let dtype = d.dtype()?;
     let (size, n) = (dtype.size(), d.size());
@@ -80,7 +81,7 @@ fn values(d: &Dataset, r: &mut Random) -> hdf5::Result<()> {
     let mut bytes = vec![0_u8; n * size];
     let (all, plain) = (hdf5_sys::h5s::H5S_ALL, hdf5_sys::h5p::H5P_DEFAULT);
     let read = hdf5::sync::sync(|| {
-        // SAFETY: the buffer holds all values in the file's own type, which is of fixed size.
+        // SAFETY: the buffer holds all values in the file's own type, which has a fixed size.
         unsafe { hdf5_sys::h5d::H5Dread(d.id(), dtype.id(), all, all, plain, bytes.as_mut_ptr().cast()) }
     });
     if read < 0 {
@@ -93,13 +94,13 @@ fn values(d: &Dataset, r: &mut Random) -> hdf5::Result<()> {
         bytes[at..at + k].copy_from_slice(&odd[..k]);
     }
     hdf5::sync::sync(|| {
-        // SAFETY: as above.
+        // SAFETY: the buffer holds all values in the file's own type, which has a fixed size.
         unsafe { hdf5_sys::h5d::H5Dwrite(d.id(), dtype.id(), all, all, plain, bytes.as_ptr().cast()) }
     });
     Ok(())
 }
 
-/// Another shape, order, encoding or version.
+/// Gives an attribute another shape, order, encoding or version.
 fn attribute(on: &hdf5::Location, r: &mut Random) -> hdf5::Result<()> {
     let names = on.attr_names()?;
     let Some(name) = r.pick(&names) else { return Ok(()) };
@@ -144,7 +145,7 @@ fn attribute(on: &hdf5::Location, r: &mut Random) -> hdf5::Result<()> {
     Ok(())
 }
 
-/// A member replaced by a dataset of another type or size, its attributes lost.
+/// Replaces a member with a dataset of another type or size, without the member's attributes.
 fn replace(g: &Group, r: &mut Random) -> hdf5::Result<()> {
     let names = g.member_names()?;
     let Some(name) = r.pick(&names) else { return Ok(()) };
@@ -161,7 +162,7 @@ fn replace(g: &Group, r: &mut Random) -> hdf5::Result<()> {
     Ok(())
 }
 
-/// Links to a group above, to nothing or to another file.
+/// Replaces a member with a link to a group above, to nothing or to another file.
 fn link(g: &Group, all: &[Group], r: &mut Random) -> hdf5::Result<()> {
     let names = g.member_names()?;
     if let Some(name) = r.pick(&names) {

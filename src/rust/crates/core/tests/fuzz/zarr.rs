@@ -1,5 +1,5 @@
-//! Damages a Zarr store: numbers and words of its metadata, bytes of its chunks and shards, which of them there are, and the
-//! zip archive it comes in.
+//! Damages a Zarr store: numbers and words of its metadata, bytes of its chunks and shards, the set
+//! of its objects, and the zip archive that holds it.
 
 use super::random::Random;
 use anndataoom_core::element;
@@ -7,10 +7,11 @@ use anndataoom_core::store::{Compression, Store, Writer, ZarrFormat};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The objects of a store, by key.
+/// The objects of a store, as keys and bytes.
 type Objects = Vec<(String, Vec<u8>)>;
 
-/// Valid stores: both versions, compressed and not, chunks in shards and alone, metadata consolidated and not.
+/// Returns valid stores: both versions, compressed and not, chunks in shards and alone, metadata
+/// consolidated and not.
 fn seeds(golden: &Path, place: &Path) -> &'static Vec<Objects> {
     static SEEDS: OnceLock<Vec<Objects>> = OnceLock::new();
     SEEDS.get_or_init(|| {
@@ -35,7 +36,7 @@ fn store(golden: &Path, place: &Path, format: ZarrFormat) -> Option<Objects> {
     let writer = Writer::create_zarr(&root, format).ok()?;
     let options = element::WriteOptions { compression: format.compression, shuffle: false };
     for key in from.keys("").ok()? {
-        // Elements that Zarr does not have are left out.
+        // Elements that Zarr cannot hold are left out.
         let _ = element::write(&writer.root().ok()?, &key, &element::read(&from, &key).ok()?, &options);
     }
     writer.commit().ok()?;
@@ -57,7 +58,7 @@ fn store(golden: &Path, place: &Path, format: ZarrFormat) -> Option<Objects> {
     Some(objects)
 }
 
-/// Writes a damaged store as an archive.
+/// Writes a damaged store as a zip archive.
 pub fn make(golden: &Path, path: &Path, r: &mut Random) -> bool {
     let Some(place) = path.parent() else { return false };
     let Some(seed) = r.pick(seeds(golden, place)).filter(|objects| !objects.is_empty()) else { return false };
@@ -78,7 +79,7 @@ pub fn make(golden: &Path, path: &Path, r: &mut Random) -> bool {
             _ => {
                 for _ in 0..1 + r.below(4) {
                     let i = r.below(bytes.len());
-                    // Indexes of shards are at the end.
+                    // The index of a shard is at its end.
                     let i = if r.below(2) == 0 { i } else { bytes.len().saturating_sub(1 + r.below(40)) };
                     if let Some(byte) = bytes.get_mut(i) {
                         *byte = r.next() as u8;
@@ -98,7 +99,7 @@ pub fn make(golden: &Path, path: &Path, r: &mut Random) -> bool {
     std::fs::write(path, archive).is_ok()
 }
 
-/// Exchanges a number or word of a text of JSON.
+/// Replaces one number or word of a JSON text.
 fn words(bytes: &mut Vec<u8>, r: &mut Random) {
     let text = String::from_utf8_lossy(bytes).into_owned();
     let is_word = |c: char| c.is_alphanumeric() || "_<>|-.".contains(c);
@@ -126,7 +127,8 @@ fn words(bytes: &mut Vec<u8>, r: &mut Random) {
     *bytes = format!("{}{new}{}", &text[..place.start], &text[place.end..]).into_bytes();
 }
 
-/// An archive of objects as they are. Checksums are of deflated entries only, and left out.
+/// Makes a zip archive of uncompressed objects. Checksums are left out: readers check those of
+/// deflated entries only.
 fn zip(objects: &Objects) -> Vec<u8> {
     let (mut out, mut list) = (Vec::new(), Vec::new());
     for (key, bytes) in objects {

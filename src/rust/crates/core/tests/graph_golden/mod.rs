@@ -1,4 +1,4 @@
-//! Reads what `tests/golden/make_graph.py` wrote, and helpers shared by the UMAP and Leiden tests.
+//! Reads the files that `tests/golden/make_graph.py` wrote, and holds helpers of the graph tests.
 #![allow(dead_code)]
 
 use sprs::CsMatI;
@@ -10,7 +10,7 @@ pub const AB: &str = include_str!("../../../../../../tests/golden/graph_ab.json"
 pub const KNN500: &str = include_str!("../../../../../../tests/golden/graph_knn500.json");
 pub const PLANTED: &str = include_str!("../../../../../../tests/golden/graph_planted.json");
 
-/// The number or flat array of numbers under `key` of a compact JSON object.
+/// Returns the number or flat array of numbers under `key` of a compact JSON object.
 pub fn numbers(json: &str, key: &str) -> Vec<f64> {
     let from = json.find(&format!("\"{key}\":")).expect("key") + key.len() + 3;
     let rest = &json[from..];
@@ -21,7 +21,7 @@ pub fn numbers(json: &str, key: &str) -> Vec<f64> {
     text.split(',').map(|v| v.trim().parse().expect("number")).collect()
 }
 
-/// UMAP connectivities of 500 points in 6 Gaussian clusters.
+/// Returns the UMAP connectivities of 500 points in 6 Gaussian clusters.
 pub fn knn500() -> Graph {
     let indptr: Vec<usize> = numbers(KNN500, "indptr").into_iter().map(|v| v as usize).collect();
     let indices = numbers(KNN500, "indices").into_iter().map(|v| v as u32).collect();
@@ -29,13 +29,13 @@ pub fn knn500() -> Graph {
     Graph::new((indptr.len() - 1, indptr.len() - 1), indptr, indices, data)
 }
 
-/// The points of [`knn500`], row-major, and their dimension.
+/// Returns the points of [`knn500`], row-major, and their dimension.
 pub fn knn500_points() -> (Vec<f32>, usize) {
     let points = numbers(KNN500, "points").into_iter().map(|v| v as f32).collect();
     (points, numbers(KNN500, "n_columns")[0] as usize)
 }
 
-/// A graph from undirected edges; of repeated ones the largest weight stays.
+/// Makes a graph from undirected edges; a repeated edge has the largest of its weights.
 pub fn from_edges(n: usize, edges: &[(usize, usize, f32)]) -> Graph {
     let mut entries: Vec<(usize, usize, f32)> = edges.iter().flat_map(|&(i, j, w)| [(i, j, w), (j, i, w)]).collect();
     entries.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(b.2.total_cmp(&a.2)));
@@ -47,7 +47,7 @@ pub fn from_edges(n: usize, edges: &[(usize, usize, f32)]) -> Graph {
     Graph::new((n, n), indptr, indices, entries.iter().map(|e| e.2).collect())
 }
 
-/// SplitMix64 of one integer, as in make_graph.py.
+/// Computes SplitMix64 of one integer, as make_graph.py does.
 pub fn splitmix64(x: u64) -> u64 {
     let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -55,7 +55,7 @@ pub fn splitmix64(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// The planted graph of make_graph.py.
+/// Makes the planted graph of make_graph.py.
 pub fn planted() -> Graph {
     let (n, n_groups, n_links) = (20_000u64, 50u64, 8u64);
     let mut edges = Vec::new();
@@ -74,7 +74,7 @@ pub fn planted() -> Graph {
     from_edges(n as usize, &edges)
 }
 
-/// A sparse random graph of several components with isolated vertices.
+/// Makes a sparse random graph of several components with isolated vertices.
 pub fn random_graph(n: usize, n_edges: usize, seed: u64) -> Graph {
     let edges: Vec<_> = (0..n_edges as u64)
         .map(|e| {
@@ -86,7 +86,7 @@ pub fn random_graph(n: usize, n_edges: usize, seed: u64) -> Graph {
     from_edges(n, &edges)
 }
 
-/// Error classes of bad graphs, for any verb.
+/// Checks the classes of the errors of bad graphs, for any verb.
 pub fn assert_bad_graphs_are_refused(call: impl Fn(&Graph) -> Option<&'static str>) {
     let wide = Graph::new((2, 3), vec![0, 1, 1], vec![2], vec![1.0]);
     assert_eq!(call(&wide), Some("shape"));

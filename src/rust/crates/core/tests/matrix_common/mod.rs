@@ -1,4 +1,4 @@
-//! Files and matrices for the tests of the on-disk sources.
+//! Files and matrices for the tests of the sources on disk.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use anndataoom_core::chain::LazyMatrix;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
-/// A directory removed at the end of the test.
+/// A directory of one test, removed at the end.
 pub struct Dir(PathBuf);
 
 impl Dir {
@@ -35,7 +35,7 @@ impl Drop for Dir {
     }
 }
 
-/// A small generator (splitmix64): the same numbers everywhere.
+/// A small generator (SplitMix64) that gives the same numbers on every machine.
 pub struct Random(pub u64);
 
 impl Random {
@@ -52,7 +52,7 @@ impl Random {
     }
 }
 
-/// A random CSR matrix of small counts; some rows are empty.
+/// Makes a random CSR matrix of small counts, some of whose rows are empty.
 pub fn random_csr<T: Number>(rows: usize, cols: usize, per_row: usize, seed: u64) -> Sparse {
     let mut random = Random(seed);
     let (mut indptr, mut indices, mut data) = (vec![0u64], Vec::new(), Vec::<T>::new());
@@ -68,7 +68,7 @@ pub fn random_csr<T: Number>(rows: usize, cols: usize, per_row: usize, seed: u64
     Sparse { format: SparseFormat::Csr, shape: (rows, cols), indptr, indices, data: T::wrap(data) }
 }
 
-/// The same values by columns.
+/// Returns the same matrix in CSC form.
 pub fn to_csc(m: &Sparse) -> Sparse {
     let (rows, cols) = m.shape;
     let mut by_column = vec![Vec::new(); cols];
@@ -86,14 +86,14 @@ pub fn to_csc(m: &Sparse) -> Sparse {
     Sparse { format: SparseFormat::Csc, shape: m.shape, indptr, indices, data: m.data.take(&from).unwrap() }
 }
 
-/// How a test file's datasets are stored.
+/// The storage of a test file's datasets.
 #[derive(Clone, Debug)]
 pub enum Stored {
     Contiguous,
     Chunked { chunk: usize, filter: &'static str },
 }
 
-/// Adds a 1-D dataset.
+/// Writes a 1-D dataset.
 pub fn write_1d<T: hdf5::H5Type + Clone>(group: &hdf5::Group, name: &str, values: &[T], stored: &Stored) {
     let builder = group.new_dataset_builder();
     match stored {
@@ -130,13 +130,14 @@ pub fn filtered(b: hdf5::DatasetBuilderEmptyShape, filter: &str) -> hdf5::Datase
     }
 }
 
-/// Adds a string attribute.
+/// Writes a string attribute.
 pub fn text_attribute(group: &hdf5::Location, name: &str, value: &str) {
     let value: hdf5::types::VarLenUnicode = value.parse().unwrap();
     group.new_attr::<hdf5::types::VarLenUnicode>().create(name).unwrap().write_scalar(&value).unwrap();
 }
 
-/// Runs `$body` with `$v` bound to the buffer when the `hdf5` crate can write it (it has no f16).
+/// Runs `$body` with `$v` bound to the buffer if the `hdf5` crate can write its type (it has no
+/// f16).
 #[macro_export]
 macro_rules! with_h5 {
     ($data:expr, $v:ident => $body:expr) => {
@@ -157,7 +158,7 @@ macro_rules! with_h5 {
     };
 }
 
-/// Writes a sparse matrix as AnnData does; indices and offsets as `I`.
+/// Writes a sparse matrix as AnnData does, with indices and offsets of type `I`.
 pub fn write_sparse<I: hdf5::H5Type + Clone + TryFrom<u64>>(path: &Path, element: &str, m: &Sparse, stored: &Stored) {
     let file = hdf5::File::append(path).unwrap();
     let group = file.create_group(element).unwrap();
@@ -176,7 +177,7 @@ pub fn write_sparse<I: hdf5::H5Type + Clone + TryFrom<u64>>(path: &Path, element
     write_1d(&group, "indptr", &indptr, stored);
 }
 
-/// Writes a dense matrix.
+/// Writes a dense matrix, contiguous or in chunks.
 pub fn write_dense(path: &Path, element: &str, a: &Array, chunk: Option<(usize, usize)>, filter: &str) {
     let file = hdf5::File::append(path).unwrap();
     let shape = (a.shape[0], a.shape[1]);
@@ -199,18 +200,20 @@ pub fn open(path: &Path, element: &str) -> Result<Arc<dyn Source>, Error> {
     anndataoom_core::matrix::open(&Store::open(path)?, element)
 }
 
-/// One more call of a session that all tests of a file share, with memory of its own.
+/// Returns a session for one call. It shares what the file's tests have in common and has a memory
+/// budget of its own.
 pub fn call(threads: usize) -> Session {
     static SESSION: LazyLock<Session> = LazyLock::new(Session::default);
     Session { threads, budget: Budget::default(), ..SESSION.call() }
 }
 
-/// All blocks of a pass, by position of their rows in the matrix.
+/// Returns all blocks of a pass over `x`.
 pub fn blocks(x: &LazyMatrix, order: Order, threads: usize) -> Result<Vec<Block>, Error> {
     Blocks::new(x, order, &call(threads))?.collect()
 }
 
-/// Rows of blocks, each as (column, value) bits, in matrix order.
+/// Returns the rows of `blocks` in matrix order, each as (column, bits of the value); a row in no
+/// block is `None`.
 pub fn rows_of(blocks: &[Block], n: usize) -> Vec<Option<Vec<(u32, u64)>>> {
     fn bits<T: Number>(v: &[T]) -> Vec<u64> {
         v.iter().map(|x| x.to_f64().to_bits()).collect()
@@ -245,7 +248,7 @@ pub fn rows_of(blocks: &[Block], n: usize) -> Vec<Option<Vec<(u32, u64)>>> {
     rows
 }
 
-/// Selections of every kind on an axis of length `n`.
+/// Returns selections of every kind on an axis of length `n`.
 pub fn selections(n: usize, seed: u64) -> Vec<Option<Vec<u32>>> {
     let mut random = Random(seed);
     let some = |random: &mut Random, k: usize| (0..k).map(|_| random.below(n.max(1)) as u32).collect::<Vec<_>>();
@@ -265,7 +268,7 @@ pub fn selections(n: usize, seed: u64) -> Vec<Option<Vec<u32>>> {
     out
 }
 
-/// Whether `source` gives the same as its twin in memory, for selections of every kind.
+/// Checks that `source` gives the same rows as its twin in memory, for selections of every kind.
 pub fn same_as_twin(source: &Arc<dyn Source>, twin: MemorySource, seed: u64, threads: usize) {
     let twin: Arc<dyn Source> = Arc::new(twin);
     assert_eq!(source.shape(), twin.shape());
@@ -289,7 +292,7 @@ pub fn same_as_twin(source: &Arc<dyn Source>, twin: MemorySource, seed: u64, thr
     }
 }
 
-/// Random dense values.
+/// Makes a matrix of random dense values.
 pub fn random_dense<T: Number>(rows: usize, cols: usize, seed: u64) -> Array {
     let mut random = Random(seed);
     let data: Vec<T> = (0..rows * cols).map(|_| T::from_f64(random.below(100) as f64)).collect();

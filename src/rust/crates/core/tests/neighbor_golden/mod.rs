@@ -1,10 +1,11 @@
-//! Reads the golden files of `tests/golden/neighbors` (written by `make_neighbors.py`), and makes random points.
+//! Reads the golden files of `tests/golden/neighbors` (written by `make_neighbors.py`), and makes
+//! random points.
 #![allow(dead_code)]
 
 use ndarray::Array2;
 use std::path::PathBuf;
 
-/// A little-endian, C-ordered .npy file of f4, i4 or u2 as (shape, values).
+/// Reads a little-endian, C-ordered .npy file of f4, i4 or u2. Returns its shape and values.
 pub fn npy(name: &str) -> (Vec<usize>, Vec<f64>) {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../../tests/golden/neighbors"))
         .join(format!("{name}.npy"));
@@ -28,7 +29,7 @@ pub fn points() -> Array2<f32> {
     Array2::from_shape_vec((shape[0], shape[1]), values.iter().map(|&v| v as f32).collect()).unwrap()
 }
 
-/// A generator of the tests' own (xorshift64*).
+/// A generator (xorshift64*) that shares no code with the crate.
 pub struct Random(pub u64);
 
 impl Random {
@@ -49,7 +50,7 @@ pub fn uniform(n: usize, d: usize, seed: u64) -> Array2<f32> {
     Array2::from_shape_fn((n, d), |_| random.uniform() as f32)
 }
 
-/// `clusters` Gaussian clouds.
+/// Makes `n` points in `d` dimensions from `clusters` Gaussian clouds.
 pub fn clustered(n: usize, d: usize, clusters: usize, seed: u64) -> Array2<f32> {
     let mut random = Random(seed);
     let centres = Array2::from_shape_fn((clusters, d), |_| 4.0 * random.normal());

@@ -1,4 +1,4 @@
-//! Golden arrays and small matrices shared by the `ops_*` tests.
+//! Golden arrays and small matrices that the `ops_*` tests share.
 #![allow(dead_code)]
 
 use anndataoom_core::element::{Array, Data, Sparse, SparseFormat, Value};
@@ -7,20 +7,20 @@ use anndataoom_core::{LazyMatrix, Session};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// One golden array, as f64.
+/// A golden array, as f64.
 #[derive(Clone)]
 pub struct Golden {
     pub shape: Vec<usize>,
     pub values: Vec<f64>,
 }
 
-/// Reads a file written by `tests/golden/make_ops.py`.
+/// The golden arrays of a file that `tests/golden/make_ops.py` wrote, by name.
 pub struct Goldens(BTreeMap<String, Golden>);
 
 impl Goldens {
     pub fn read(name: &str) -> Self {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../tests/golden").join(name);
-        // In a scratch crate the repository is named by the environment.
+        // A scratch crate names the repository in the environment.
         let path = std::env::var("ANNDATAOOM_GOLDEN").map_or(path, |d| PathBuf::from(d).join(name));
         let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let mut out = BTreeMap::new();
@@ -56,13 +56,14 @@ impl Goldens {
         (g.shape[0], g.shape[1], &g.values)
     }
 
-    /// Names that start with `prefix`, without it.
+    /// Returns the names that start with `prefix`, without the prefix.
     pub fn below(&self, prefix: &str) -> Vec<String> {
         self.0.keys().filter_map(|k| k.strip_prefix(prefix)).map(str::to_owned).collect()
     }
 }
 
-/// A sparse matrix from dense values; every `k`-th zero is stored when `explicit` is `Some(k)`.
+/// Makes a sparse matrix from dense values. With `explicit` of `Some(k)`, every `k`-th position is
+/// stored even if its value is zero.
 pub fn sparse(n: usize, m: usize, values: &[f64], explicit: Option<usize>, data: fn(Vec<f64>) -> Data) -> LazyMatrix {
     let (mut indptr, mut indices, mut stored) = (vec![0u64], Vec::new(), Vec::new());
     for i in 0..n {
@@ -103,7 +104,7 @@ pub fn session() -> Session {
     Session::with_threads(1)
 }
 
-/// A numeric column as f64.
+/// Returns a numeric column as f64.
 pub fn numbers(v: &Value) -> Vec<f64> {
     match v {
         Value::Array(a) => a.data.to_f64().unwrap(),
@@ -111,12 +112,12 @@ pub fn numbers(v: &Value) -> Vec<f64> {
     }
 }
 
-/// The column called `name`.
+/// Returns the column called `name`.
 pub fn column<'a>(columns: &'a [(String, Value)], name: &str) -> &'a Value {
     &columns.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("no column '{name}'")).1
 }
 
-/// Largest difference relative to `max(|expected|, floor)`; NaN must meet NaN.
+/// Returns the largest difference relative to `max(|expected|, floor)`. Checks that NaN meets NaN.
 pub fn worst(found: &[f64], expected: &[f64], floor: f64) -> f64 {
     assert_eq!(found.len(), expected.len());
     found.iter().zip(expected).fold(0.0, |worst, (f, e)| {
@@ -134,7 +135,7 @@ pub fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64)
     assert!(w <= tolerance, "{what}: relative error {w:e} > {tolerance:e}");
 }
 
-/// All values, dense row-major.
+/// Returns all values of `x`, dense and row-major.
 pub fn values(x: &LazyMatrix) -> Vec<f64> {
     let (n, m) = x.shape();
     match anndataoom_core::stream::collect(x, &session(), u64::MAX).unwrap() {
@@ -153,12 +154,13 @@ pub fn values(x: &LazyMatrix) -> Vec<f64> {
     }
 }
 
-/// Rows `0, step, 2 step, ...` of a row-major matrix.
+/// Returns rows `0, step, 2 step, ...` of a row-major matrix of `m` columns.
 pub fn every(v: &[f64], m: usize, step: usize) -> Vec<f64> {
     v.chunks(m).step_by(step).flatten().copied().collect()
 }
 
-/// Pseudo-random counts: deterministic, sparse, of many rows, so that a pass has several blocks.
+/// Makes pseudo-random counts, row-major. A share of about `density` is not zero; later genes have
+/// more such counts.
 pub fn random_counts(n: usize, m: usize, density: f64, seed: u64) -> Vec<f64> {
     let mut s = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = move || {
