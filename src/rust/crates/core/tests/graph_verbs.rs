@@ -157,7 +157,7 @@ fn some_groups_are_clustered_again() {
     let patch = cluster(&graph, &job, &two()).expect("clusters");
     assert_eq!((patch.obs[0].0.as_str(), patch.uns[0].0.as_str()), ("leiden_R", "leiden_R"));
     let keep: Vec<bool> = codes.iter().map(|&c| c == 0 || c == 2).collect();
-    let alone = leiden(&subgraph(&graph, &keep).expect("subgraph"), &LeidenParams::default(), &two()).expect("leiden");
+    let alone = leiden(subgraph(&graph, &keep).expect("subgraph"), &LeidenParams::default(), &two()).expect("leiden");
     let mut new = alone.membership.iter();
     for (label, &code) in labels(&patch.obs[0].1).iter().zip(&codes) {
         let expected = match code {
@@ -181,7 +181,7 @@ fn names_and_parameters_are_noted() {
         key_added: Some("mine".into()),
         ..Clustering::default()
     };
-    let patch = cluster(&knn500(), &job, &two()).expect("clusters");
+    let patch = cluster(knn500(), &job, &two()).expect("clusters");
     assert_eq!(patch.obs[0].0, "mine");
     let Value::Dict(noted) = &patch.uns[0].1 else { panic!("not a dict") };
     assert_eq!(noted.iter().map(|n| n.0.as_str()).collect::<Vec<_>>(), ["params", "quality"]);

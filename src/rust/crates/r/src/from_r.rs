@@ -109,9 +109,12 @@ pub(crate) fn float32(x: &Robj, name: &str) -> Result<Array> {
     Ok(Array { shape: vec![n, k], data: Data::F32(memory::copied(values, VALUES)?) })
 }
 
+/// Row starts, columns and weights of a graph.
+type Links<'a> = (Vec<usize>, &'a [u32], &'a [f32]);
+
 /// Returns offsets, columns and values of R's `anndataoom_graph`, the latter two borrowed; `None`
 /// for any other object.
-pub(crate) fn graph_in_place(x: &Robj) -> Result<Option<(Vec<usize>, &[u32], &[f32])>> {
+pub(crate) fn graph_in_place(x: &Robj) -> Result<Option<Links<'_>>> {
     if !x.inherits("anndataoom_graph") {
         return Ok(None);
     }

@@ -25,7 +25,9 @@ pub(crate) fn uninterrupted<T>(run: impl FnOnce() -> T) -> T {
     }
     single_threaded(|| {
         // SAFETY: on R's thread; the variable is R's own and always there.
-        let _before = Before(unsafe { std::mem::replace(&mut *(&raw mut R_interrupts_suspended), 1) });
+        let _before = Before(unsafe { R_interrupts_suspended });
+        // SAFETY: as above.
+        unsafe { R_interrupts_suspended = 1 };
         run()
     })
 }

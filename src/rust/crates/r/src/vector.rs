@@ -146,7 +146,7 @@ fn write_all<S: Copy + Sync, T: Send>(to: &mut [T], from: &[S], of: impl Fn(S) -
     std::thread::scope(|scope| {
         // As many as the system starts: this one works too.
         for _ in 1..threads.min(from.len().div_ceil(PART)) {
-            if std::thread::Builder::new().spawn_scoped(scope, &work).is_err() {
+            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
                 break;
             }
         }

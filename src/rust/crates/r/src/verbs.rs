@@ -368,7 +368,7 @@ fn rs_float32(args: Robj) -> Robj {
 fn rs_graph(args: Robj) -> Robj {
     reply(args, |a, notes| {
         let x = a.get("x").ok_or_else(|| Error::parameter("x", "a graph", "NULL"))?;
-        let graph = Value::Sparse(from_r::graph(&x, "x")?);
+        let graph = Value::Sparse(from_r::graph(x, "x")?);
         let turned = run(a, |session| by_columns(graph, &session.monitor))?;
         to_r(&turned, "x", notes)
     })

@@ -165,7 +165,8 @@ mod tests {
     #[test]
     fn large_ones_are_turned_the_same_on_all_threads() {
         let (rows, columns) = (1500_usize, 2000_usize);
-        let of_row = |r: usize| (0..columns as u32).filter(move |&c| (r as u32 * 7 + c * 31 + r as u32 * c) % 3 != 0);
+        let of_row =
+            |r: usize| (0..columns as u32).filter(move |&c| !(r as u32 * 7 + c * 31 + r as u32 * c).is_multiple_of(3));
         let lists: Vec<Vec<u32>> = (0..rows).map(|r| of_row(r).collect()).collect();
         let mut csr = Sparse {
             format: SparseFormat::Csr,

@@ -73,11 +73,7 @@ impl Mark {
     }
 }
 
-pub(super) fn fetch(
-    _: &[Extent],
-    _: impl Fn(&Run) -> Result<Option<Vec<u8>>> + Sync,
-    _: &mut dyn FnMut(usize, Option<&[u8]>) -> Result<()>,
-) -> Result<()> {
+pub(super) fn fetch(_: &[Extent], _: impl Fn(&Run) -> Result<Option<Vec<u8>>> + Sync, _: &mut Take<'_>) -> Result<()> {
     Err(Error::Internal("there is nothing far away".to_owned()))
 }
 

@@ -51,7 +51,9 @@ pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dy
 
 /// A remote store that was opened and is handed on to the next call that opens it, with its process
 /// and location.
-static HANDED: Mutex<Option<(u32, Location, Arc<dyn Backend>)>> = Mutex::new(None);
+static HANDED: Mutex<Option<Handed>> = Mutex::new(None);
+
+type Handed = (u32, Location, Arc<dyn Backend>);
 
 /// Hands a remote store on to the next call that opens it, so that no request is sent twice.
 pub(super) fn hand_on(store: &Arc<dyn Backend>) {

@@ -26,6 +26,9 @@ const MAGIC: &[u8; 8] = b"oomrows1";
 const TAIL: usize = 24;
 const COPY: &str = "a packed copy";
 
+/// Offset, size and checksum of a piece.
+type Written = (u64, u64, u64);
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Footer {
     element: String,
@@ -36,7 +39,7 @@ struct Footer {
     /// First entry of each piece, then the number of entries.
     starts: Vec<u64>,
     /// Offset, size and checksum of each piece.
-    pieces: Vec<(u64, u64, u64)>,
+    pieces: Vec<Written>,
 }
 
 /// A packed copy that is in use.
@@ -122,7 +125,7 @@ impl SparseParts {
         }
         let ascends = starts.windows(2).all(|w| w[0] < w[1] && w[1] - w[0] <= super::store::ENTRIES);
         let ends = (starts.first(), starts.last()) == (Some(&0), Some(&self.nnz()));
-        let lies = |&(at, n, _): &(u64, u64, u64)| at.checked_add(n).is_some_and(|end| end <= from - size);
+        let lies = |&(at, n, _): &Written| at.checked_add(n).is_some_and(|end| end <= from - size);
         if !ascends || !ends || pieces.len() + 1 != starts.len() || !pieces.iter().all(lies) {
             return Err(damaged());
         }
@@ -142,7 +145,7 @@ impl SparseParts {
         let file = File::options().write(true).open(temporary.path()?).map_err(failed)?;
         let end = AtomicU64::new(0);
         session.monitor.begin(nnz);
-        let of_step = |step: Range<u64>| -> Result<Vec<(u64, u64, u64)>> {
+        let of_step = |step: Range<u64>| -> Result<Vec<Written>> {
             session.monitor.check()?;
             let pieces = with_plain!(self.data.dtype(), T => self.pack_step::<T>(&step, &starts, &mut |bytes| {
                 let at = end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -182,8 +185,8 @@ impl SparseParts {
         &self,
         step: &Range<u64>,
         starts: &[u64],
-        write: &mut dyn FnMut(&[u8]) -> Result<(u64, u64, u64)>,
-    ) -> Result<Vec<(u64, u64, u64)>> {
+        write: &mut dyn FnMut(&[u8]) -> Result<Written>,
+    ) -> Result<Vec<Written>> {
         let mut decoded = Decoded::<T> { indptr: Vec::new(), indices: spare::take(), data: spare::take() };
         let from = Places { indices: Shared::none(), data: Shared::none(), packed: None, ascends: true };
         self.read(std::slice::from_ref(step), step.end - step.start, &from, &mut decoded)?;

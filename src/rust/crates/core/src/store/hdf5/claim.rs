@@ -39,7 +39,7 @@ const EXPANSION: u64 = 4096;
 /// are not gone through: what its file can become.
 pub(super) fn bound(node: &Node, dataset: &Dataset) -> Result<u64> {
     let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;
-    let expansion = register::plan(plist.id()).expansion().min(EXPANSION).max(ABSENT);
+    let expansion = register::plan(plist.id()).expansion().clamp(ABSENT, EXPANSION);
     Ok(node.file().bytes().saturating_mul(expansion))
 }
 

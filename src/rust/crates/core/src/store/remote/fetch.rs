@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::session::{guard, Monitor, STACK};
-use crate::store::array::Extent;
+use crate::store::array::{Extent, Take};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{sync_channel, SyncSender};
 
@@ -54,7 +54,7 @@ fn runs(extents: &[Extent]) -> Vec<Run> {
 pub(in crate::store) fn fetch(
     extents: &[Extent],
     get: impl Fn(&Run) -> Result<Option<Vec<u8>>> + Sync,
-    take: &mut dyn FnMut(usize, Option<&[u8]>) -> Result<()>,
+    take: &mut Take<'_>,
 ) -> Result<()> {
     let runs = runs(extents);
     let mut hand_out = |run: &Run, bytes: Option<Vec<u8>>| -> Result<()> {
