@@ -40,7 +40,7 @@ read <- function(path, ..., mode = "r", external = "refuse", storage_options = N
   }
   switch(kind,
     "10x_h5" = read_10x_h5(path, ..., external = external),
-    collection = AnnDataSet(path, add_key = NULL, external = external, ...),
+    collection = read_collection(path, external, ...),
     loom = read_loom(path, ..., external = external),
     h5seurat = read_h5seurat(path, ..., external = external),
     table = read_text(path, ...),
@@ -59,4 +59,9 @@ read_one_modality <- function(path, mode, external, mod = NULL) {
     }
   }
   read_h5mu(path, mod, mode, external)
+}
+
+# Reads a collection as one object, with what is the same in all of its parts.
+read_collection <- function(path, external, merge = "same", uns_merge = "same", ...) {
+  AnnDataSet(path, add_key = NULL, external = external, merge = merge, uns_merge = uns_merge, ...)
 }

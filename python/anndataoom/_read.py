@@ -83,7 +83,7 @@ def read(
     if kind == "collection":
         from ._dataset import AnnDataSet
 
-        return AnnDataSet(path, add_key=None, external=external, **kwargs)
+        return AnnDataSet(path, add_key=None, external=external, **{"merge": "same", "uns_merge": "same", **kwargs})
     if kind == "10x_h5":
         return read_10x_h5(path, external=external, **kwargs)
     if kind == "h5seurat":

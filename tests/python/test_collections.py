@@ -45,15 +45,16 @@ def test_parts_are_one_object(parts, tmp_path, make):
     folder = make(parts, tmp_path / "all")
     whole = oom.read(folder)
     assert isinstance(whole, oom.AnnDataSet)
-    assert list(whole.adatas) == ["dataset_0", "dataset_2", "dataset_10"]
-    expected = ad.concat(list(parts.values()))
+    assert list(whole.adatas) == [f"dataset_{number}" for number in range(11)]
+    expected = ad.concat(list(parts.values()), merge="same", uns_merge="same")
     assert list(whole.obs_names) == list(expected.obs_names) and list(whole.obs) == list(expected.obs)
-    assert list(whole.var_names) == list(expected.var_names)
+    assert list(whole.var_names) == list(expected.var_names) and list(whole.var) == list(expected.var)
+    assert set(whole.uns) == set(expected.uns)
     np.testing.assert_array_equal(dense(whole.X), dense(expected.X))
     named = oom.AnnDataSet(folder, add_key="part")
-    assert list(named.obs["part"].unique()) == ["dataset_0", "dataset_2", "dataset_10"]
+    assert list(named.obs["part"].unique()) == list(whole.adatas)
     within = oom.AnnDataSet([("one", folder), ("two", next(iter(parts.values())))], index_unique="-")
-    assert list(within.adatas) == ["one_dataset_0", "one_dataset_2", "one_dataset_10", "two"]
+    assert list(within.adatas) == [*(f"one_dataset_{number}" for number in range(11)), "two"]
 
 
 def test_collections_that_cannot_be_read(parts, tmp_path):
@@ -65,4 +66,7 @@ def test_collections_that_cannot_be_read(parts, tmp_path):
         oom.read(folder, backed="r+")
     (folder / "dataset_2.h5ad").write_bytes(b"nothing of the kind")
     with pytest.raises(OSError, match=r"dataset_2.h5ad"):
+        oom.read(folder)
+    (folder / "dataset_2.h5ad").unlink()
+    with pytest.raises(OSError, match=r"10 parts up to dataset_10.h5ad, of which dataset_2 is missing"):
         oom.read(folder)

@@ -500,3 +500,25 @@ def test_nginx(folder, tmp_path):
     finally:
         process.terminate()
         process.wait(20)
+
+
+def test_options_that_are_refused_are_not_kept(server):
+    url = f"{server.url}/csr.h5ad"
+    for _ in range(2):
+        with pytest.raises(ValueError, match="tiemout"):
+            oom.read(url, storage_options={"tiemout": 5})
+        assert oom.read(url).shape == (N, M)
+
+
+def test_collections_are_opened_by_their_parts(server, folder):
+    collection = folder / "parts.zarr"
+    shutil.copytree(folder / "v3.zarr", collection / "dataset_0", dirs_exist_ok=True)
+    attributes = '{"encoding-type": "annbatch-preshuffled"}'
+    metadata = f'{{"zarr_format": 3, "node_type": "group", "attributes": {attributes}, '
+    metadata += '"consolidated_metadata": {"kind": "inline", "must_understand": false, "metadata": {}}}'
+    (collection / "zarr.json").write_text(metadata)
+    for opened in (oom.read, oom.AnnDataSet):
+        with pytest.raises(OSError, match="collection of several objects.*give AnnDataSet"):
+            opened(f"{server.url}/parts.zarr")
+    one = oom.AnnDataSet([f"{server.url}/parts.zarr/dataset_0"])
+    assert one.shape == (N, M)

@@ -82,17 +82,20 @@ test_that("errors about stores", {
 test_that("a collection is one object of its parts", {
   a <- read_h5ad(example_h5ad())
   folder <- withr::local_tempdir()
-  rows <- list(dataset_10 = 61:80, dataset_2 = 21:60, dataset_0 = 1:20)
+  rows <- list(dataset_2 = 61:80, dataset_1 = 21:60, dataset_0 = 1:20)
   for (name in names(rows)) write_zarr(a[rows[[name]], ], file.path(folder, name))
   metadata <- '{"attributes":{"encoding-type":"annbatch-preshuffled"},"zarr_format":3,"node_type":"group"}'
   writeLines(metadata, file.path(folder, "zarr.json"))
   whole <- read(folder)
   expect_identical(whole$obs_names, a$obs_names[1:80])
+  expect_identical(whole$var, a$var)
   expect_identical(as(whole$X, "dgCMatrix"), as(a[1:80, ]$X, "dgCMatrix"))
-  expect_identical(levels(AnnDataSet(folder)$obs$sample), c("dataset_0", "dataset_2", "dataset_10"))
+  expect_identical(levels(AnnDataSet(folder)$obs$sample), c("dataset_0", "dataset_1", "dataset_2"))
 
   files <- withr::local_tempdir()
   for (name in names(rows)) write_h5ad(a[rows[[name]], ], file.path(files, paste0(name, ".h5ad")))
   expect_identical(as(read(files)$X, "dgCMatrix"), as(whole$X, "dgCMatrix"))
   expect_error(read(files, mode = "r+"), "neither an h5ad nor an h5mu file")
+  unlink(file.path(files, "dataset_1.h5ad"))
+  expect_error(read(files), "of which dataset_1 is missing", class = "anndataoom_error_file")
 })

@@ -14,7 +14,7 @@ const ENCODING: &str = "annbatch-preshuffled";
 /// numbers; none where the path is no collection.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::File`] for a collection without parts, and for one in an archive, whose
+/// [`Error::Io`]; [`Error::File`] for a collection without parts or with a number left out, and for one in an archive, whose
 /// parts have no paths.
 pub fn collection(path: impl AsRef<Path>) -> Result<Vec<String>> {
     let path = path.as_ref();
@@ -34,6 +34,13 @@ pub fn collection(path: impl AsRef<Path>) -> Result<Vec<String>> {
         return refuse(format!("is a collection ({ENCODING}) without parts: expected dataset_0, dataset_1, ..."));
     }
     parts.sort_unstable();
+    if let Some(missing) = (0..).zip(&parts).find(|(i, part)| part.0 != *i).map(|(i, _)| i) {
+        let (of, there) = (parts.len(), parts.last().map_or("", |part| part.1.as_str()));
+        return refuse(format!(
+            "is a collection with {of} parts up to {there}, of which dataset_{missing} is missing: to read the others, \
+             give AnnDataSet() their paths"
+        ));
+    }
     Ok(parts.into_iter().map(|(_, name)| name).collect())
 }
 
@@ -56,10 +63,13 @@ mod tests {
     fn parts_are_in_the_order_of_their_numbers() {
         let folder = std::env::temp_dir().join(format!("anndataoom-collection-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        for name in ["dataset_10.h5ad", "dataset_2.h5ad", "dataset_x.h5ad", "other.h5ad", "dataset_.h5ad"] {
+        for name in ["dataset_1.h5ad", "dataset_0.h5ad", "dataset_x.h5ad", "other.h5ad", "dataset_.h5ad"] {
             std::fs::write(folder.join(name), b"").unwrap();
         }
-        assert_eq!(collection(&folder).unwrap(), ["dataset_2.h5ad", "dataset_10.h5ad"]);
+        assert_eq!(collection(&folder).unwrap(), ["dataset_0.h5ad", "dataset_1.h5ad"]);
+        std::fs::write(folder.join("dataset_10.h5ad"), b"").unwrap();
+        let refused = collection(&folder).unwrap_err().to_string();
+        assert!(refused.contains("3 parts up to dataset_10.h5ad, of which dataset_2 is missing"), "{refused}");
         let zarr = folder.join("c.zarr");
         for part in ["dataset_1", "dataset_0", "rest"] {
             std::fs::create_dir_all(zarr.join(part)).unwrap();

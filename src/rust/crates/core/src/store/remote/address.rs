@@ -97,7 +97,7 @@ impl fmt::Debug for Address {
 static SECRETS: Mutex<Option<HashMap<String, Secrets>>> = Mutex::new(None);
 
 #[derive(Clone)]
-struct Secrets {
+pub(super) struct Secrets {
     query: Option<String>,
     options: Vec<(String, String)>,
 }
@@ -197,17 +197,26 @@ impl Address {
     }
 
     /// Keeps the secrets for later calls in this process that open the store again by its text.
-    pub(super) fn remember(&self) {
+    /// Returns the secrets kept before.
+    pub(super) fn remember(&self) -> Option<Secrets> {
         let options: Vec<_> = self.options.iter().filter(|option| is_secret(option)).cloned().collect();
         let text = self.shown();
         let query = self.query.clone().filter(|_| text.contains(HIDDEN));
         let mut all = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
         let all = all.get_or_insert_default();
         if query.is_none() && options.is_empty() {
-            all.remove(&text);
+            all.remove(&text)
         } else {
-            all.insert(text, Secrets { query, options });
+            all.insert(text, Secrets { query, options })
         }
+    }
+
+    /// Keeps the secrets of before in place of those of this address.
+    pub(super) fn restore(&self, before: Option<Secrets>) {
+        let mut all = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = all.get_or_insert_default();
+        all.remove(&self.shown());
+        all.extend(before.map(|secrets| (self.shown(), secrets)));
     }
 
     /// Adds the secrets that this process was given before for the same text.

@@ -33,10 +33,10 @@ pub(super) use place::{Part, Place};
 /// [`crate::Error::Parameter`] for a text that is no URL, or for options that do not exist.
 pub(super) fn named(url: &str, options: &[(String, String)]) -> Result<String> {
     let address = Address::new(url, options)?;
-    address.remember();
+    let before = address.remember();
     let text = address.shown();
-    // Wrong options are reported now, whether or not the text is used.
-    Place::open(&text)?;
+    // Wrong options are reported now, whether or not the text is used, and are not kept.
+    Place::open(&text).inspect_err(|_| address.restore(before))?;
     Ok(text)
 }
 

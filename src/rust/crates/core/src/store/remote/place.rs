@@ -249,7 +249,9 @@ impl Place {
             let password = self.address.option("password").unwrap_or_default();
             request = request.header(AUTHORIZATION, format!("Basic {}", base64(&format!("{name}:{password}"))));
         }
-        let refused = |e: ureq::http::Error| Error::parameter("path", "a URL", e);
+        let refused = |e: ureq::http::Error| {
+            Error::parameter("storage_options", "options and a URL that fit into an HTTP request", e)
+        };
         let request = request.body(Vec::new()).map_err(refused)?;
         client::send(&request, self.patience, &self.counts).map_err(|fault| self.failed(below, &fault))
     }
