@@ -14,12 +14,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture
 def parts():
-    """Makes three objects with the same genes. The one of number 10 is last by number, second by
-    name."""
+    """Returns eleven objects with the same genes; number 10 comes last by its number, third by its
+    name.
+    """
     whole = rich()
     whole.raw = None
-    ends = np.linspace(0, whole.n_obs, 4).astype(int)
-    return {number: whole[a:b].copy() for number, a, b in zip((0, 2, 10), ends[:-1], ends[1:])}
+    ends = np.linspace(0, whole.n_obs, 12).astype(int)
+    return {number: whole[a:b].copy() for number, (a, b) in enumerate(zip(ends[:-1], ends[1:]))}
 
 
 def store(parts, folder):
