@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 def measured(place, repeats):
     import anndataoom as oom
 
+    oom.settings.scratch = 0  # packed rows of the first pass would be read by the others
     times = []
     for _ in range(repeats):
         began = time.perf_counter()
@@ -56,7 +57,7 @@ def main():
 
             began = time.perf_counter()
             oom.read(f"{url}/{path.name}")
-            opened, counts = time.perf_counter() - began, told("x=1")
+            opened, counts = time.perf_counter() - began, told("ranges=1")
             far = measured(f"{url}/{path.name}", given.repeats)
             assert far["sum"] == here["sum"]
             size = (
