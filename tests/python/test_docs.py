@@ -55,8 +55,10 @@ ALIKE = ("adjacency", "copy", "dir", "layer", "neighbors_key", "obsm", "obsp", "
 def test_what_is_alike_is_said_in_the_same_words(parameter):
     said = {}
     for name, function in PUBLIC.items():
-        entries = re.findall(r"^(\S.*)\n((?:    .*\n|\n)*)", sections_of(function)[1].get("Parameters", "") + "\n", re.M)
-        said |= {name: " ".join(text.split()) for title, text in entries if title.strip() == parameter}
+        text = sections_of(function)[1].get("Parameters", "") + "\n"
+        for title, about in re.findall(r"^(\S.*)\n((?:    .*\n|\n)*)", text, re.M):
+            if title.strip() == parameter:
+                said[name] = " ".join(about.split())
     # A verb may add to the shared words.
     shared = min(said.values(), key=len).rstrip(".")
     assert len(said) > 1
