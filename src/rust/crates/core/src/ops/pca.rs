@@ -7,12 +7,14 @@
 //! densified. Each of its values is `base[j] + delta[i, j]` with `delta` 0 wherever no value is
 //! stored, and a covariance does not change when a constant is subtracted from each column.
 
+mod aligned;
 mod bisection;
 mod eigen;
 mod gram;
 mod krylov;
 mod multiply;
 mod passes;
+mod project;
 mod rows;
 mod second_moments;
 mod slab;
@@ -33,6 +35,7 @@ use crate::stream::{reduce, reduce_into, Needs, Reducer};
 use gram::GramPass;
 use multiply::Multiply;
 use passes::{Deviations, Project};
+use project::Loadings;
 use rows::Deltas;
 use second_moments::SecondMoments;
 
@@ -296,7 +299,7 @@ fn solve(solver: Solver, x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32]
     let pass = Project {
         deltas: &deltas,
         shape: (n, k),
-        loadings: &loadings,
+        loadings: Loadings::new(&loadings, k)?,
         offset: &offset,
         shift: shift.as_deref(),
         moments: !options.zero_center,
@@ -335,6 +338,7 @@ pub(super) fn projected(x: &LazyMatrix, loadings: &[f64], offset: &[f64], sessio
         whole.iter_mut().zip(row).for_each(|(o, v)| *o += base * v);
     }
     let shape = (x.shape().0, k);
+    let loadings = Loadings::new(loadings, k)?;
     let pass = Project { deltas: &deltas, shape, loadings, offset: &whole, shift: None, moments: false };
     Ok(reduce(deltas.chain(), &pass, session)?.1)
 }

@@ -8,7 +8,7 @@
 
 use super::rows::{Deltas, Rows};
 use super::slab::Slab;
-use super::tiles::Panel;
+use super::tiles::{stored, Panel};
 use super::vectors::{matrix, TOGETHER};
 use crate::error::Result;
 use crate::matrix::Block;
@@ -90,7 +90,8 @@ impl<'a> Multiply<'a> {
                 .par_iter()
                 .map(|&s| {
                     let rows = &slab.indptr[s..(s + PANEL_ROWS + 1).min(slab.indptr.len())];
-                    let panel = Panel::new(rows, &slab.indices, &slab.values, ranks)?;
+                    let found = stored(rows, &slab.indices, ranks);
+                    let panel = Panel::new(found, rows, &slab.indices, ranks, |_, e| slab.values[e])?;
                     let results = block.iter().map(|b| {
                         let mut result = memory::zeros((rows.len() - 1) * TOGETHER, PRODUCT)?;
                         times_block(&panel, b, &mut result);

@@ -1,5 +1,6 @@
 //! The passes of a PCA that multiply no pairs of genes: the moments before, the coordinates after.
 
+use super::project::Loadings;
 use super::rows::Deltas;
 use crate::error::Result;
 use crate::matrix::Block;
@@ -55,7 +56,7 @@ pub(super) struct Project<'a> {
     pub(super) deltas: &'a Deltas,
     /// The numbers of cells and components.
     pub(super) shape: (usize, usize),
-    pub(super) loadings: &'a [f64],
+    pub(super) loadings: Loadings<'a>,
     pub(super) offset: &'a [f64],
     pub(super) shift: Option<&'a [f64]>,
     pub(super) moments: bool,
@@ -71,10 +72,9 @@ impl Reducer for Project<'_> {
 
     fn map(&self, block: Block) -> Result<(Moments, Vec<f32>)> {
         let rows = self.deltas.rows(block)?;
-        let k = self.shape.1;
-        let mut moments = Moments::new(k);
+        let mut moments = Moments::new(self.shape.1);
         let wanted = self.moments.then_some(&mut moments);
-        let coordinates = rows.project(self.loadings, k, self.offset, self.shift, wanted)?;
+        let coordinates = self.loadings.project(&rows, self.offset, self.shift, wanted)?;
         Ok((moments, coordinates))
     }
 

@@ -8,9 +8,6 @@ use crate::memory;
 use crate::ops::columns::Columns;
 use crate::ops::moments::Moments;
 use crate::ops::view::Check;
-use crate::simd::{self, Level};
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
 use serde::Serialize;
 
 /// A chain, split into a part that is read and a centring scale that is applied here, so that the
@@ -145,92 +142,4 @@ impl Rows {
             self.values.iter_mut().zip(indices).for_each(|(v, &c)| *v -= centre[c as usize]);
         }
     }
-
-    /// Returns `offset + (row - shift) * loadings` of each row, row-major. Sets `moments`, if
-    /// given, to the moments of these columns; for dense rows `offset` is left out of the moments.
-    pub(super) fn project(
-        &self,
-        loadings: &[f64],
-        k: usize,
-        offset: &[f64],
-        shift: Option<&[f64]>,
-        moments: Option<&mut Moments>,
-    ) -> Result<Vec<f32>> {
-        let (n, p) = (self.n_rows(), self.n_cols);
-        let what = "pca: coordinates of a block of cells";
-        let mut out = memory::zeros(n * k, what)?;
-        // Row-major, in f64. Sparse rows need it for the moments only.
-        let mut product = memory::zeros(if self.csr.is_none() || moments.is_some() { n * k } else { 0 }, what)?;
-        match &self.csr {
-            Some((indptr, indices)) => {
-                let mut row = vec![0.0; k];
-                for (i, to) in out.chunks_mut(k).enumerate() {
-                    row.copy_from_slice(offset);
-                    let entries = indptr[i]..indptr[i + 1];
-                    add_rows(&indices[entries.clone()], &self.values[entries], loadings, &mut row);
-                    to.iter_mut().zip(&row).for_each(|(t, r)| *t = *r as f32);
-                    if let Some(to) = product.get_mut(i * k..(i + 1) * k) {
-                        to.copy_from_slice(&row);
-                    }
-                }
-            }
-            None => {
-                let mut values = memory::collected(self.values.iter().copied(), what)?;
-                if let Some(shift) = shift {
-                    values.chunks_mut(p).for_each(|r| r.iter_mut().zip(shift).for_each(|(v, s)| *v -= s));
-                }
-                // A column-major `k x n` matrix is a row-major `n x k` one.
-                let dst = MatMut::from_column_major_slice_mut(&mut product, k, n);
-                let l = MatRef::from_column_major_slice(loadings, k, p);
-                let v = MatRef::from_column_major_slice(&values, p, n);
-                matmul(dst, Accum::Replace, l, v, 1.0, Par::Seq);
-                for (to, from) in out.chunks_mut(k).zip(product.chunks(k)) {
-                    to.iter_mut().zip(from).zip(offset).for_each(|((t, f), o)| *t = (f + o) as f32);
-                }
-            }
-        }
-        if let Some(moments) = moments {
-            *moments = Moments::of_dense(product.chunks(k), |x| x);
-        }
-        Ok(out)
-    }
 }
-
-simd::vectorized! {
-    /// Adds to `sum` the sum of `values[e]` times row `columns[e]` of `rows`, whose rows are as
-    /// wide as `sum`. No multiplication is fused, so that every processor gives the same bits.
-    fn add_rows [](columns: &[u32], values: &[f64], rows: &[f64], sum: &mut [f64]) where _level in [Avx2]: Level {
-        let k = sum.len();
-        let mut from = 0;
-        // Pieces of the sum fit in registers.
-        while from + LANES <= k {
-            piece::<LANES>(columns, values, rows, k, from, sum);
-            from += LANES;
-        }
-        while from + 4 <= k {
-            piece::<4>(columns, values, rows, k, from, sum);
-            from += 4;
-        }
-        while from < k {
-            piece::<1>(columns, values, rows, k, from, sum);
-            from += 1;
-        }
-    }
-}
-
-/// Adds the columns `from..from + N` of the sum of [`add_rows`].
-#[inline(always)]
-fn piece<const N: usize>(columns: &[u32], values: &[f64], rows: &[f64], k: usize, from: usize, sum: &mut [f64]) {
-    let mut part = [0.0; N];
-    part.copy_from_slice(&sum[from..from + N]);
-    for (&c, v) in columns.iter().zip(values) {
-        let row = &rows[c as usize * k + from..][..N];
-        for i in 0..N {
-            part[i] += v * row[i];
-        }
-    }
-    sum[from..from + N].copy_from_slice(&part);
-}
-
-/// The number of components that are summed together.
-const LANES: usize = 40;

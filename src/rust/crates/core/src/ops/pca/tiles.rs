@@ -14,6 +14,7 @@
 //! shifted itself, as nearly constant columns would cancel. A tile belongs to one thread, which
 //! adds panel after panel, so that the bits do not depend on the number of threads.
 
+use super::aligned::Aligned;
 use super::second_moments::{Moved, SecondMoments, PRODUCTS};
 use crate::error::Result;
 use crate::memory;
@@ -53,7 +54,7 @@ macro_rules! lanes {
             fn multiply(ends: &[u32], rows: &[u8], values: &[Self], dense: &[Self], sums: &mut [Self]) {
                 simd::vectorized! {
                     fn add [](ends: &[u32], rows: &[u8], values: &[$type], dense: &[$type], sums: &mut [$type])
-                    where level in [Avx2]: Level {
+                    where level in [Avx512, Avx2]: Level {
                     let mut start = 0;
                     for (&end, to) in ends.iter().zip(sums.chunks_exact_mut($width)) {
                         let end = end as usize;
@@ -87,26 +88,42 @@ pub(super) struct Panel<T> {
     pub(super) values: Vec<T>,
 }
 
+/// Returns the number of values that rows store of each column, by rank.
+pub(super) fn stored(indptr: &[usize], indices: &[u32], rank: &[u32]) -> Vec<u32> {
+    let mut stored = vec![0u32; rank.len()];
+    let (first, last) = (indptr[0], indptr[indptr.len() - 1]);
+    indices[first..last].iter().for_each(|&c| stored[rank[c as usize] as usize] += 1);
+    stored
+}
+
 impl<T: Lanes> Panel<T> {
-    pub(super) fn new(indptr: &[usize], indices: &[u32], values: &[f64], rank: &[u32]) -> Result<Self> {
+    /// Makes a panel of rows, in which the columns have as many values as [`stored`] says. `value`
+    /// returns value `e` of the rows, of a column of this rank.
+    pub(super) fn new(
+        stored: Vec<u32>,
+        indptr: &[usize],
+        indices: &[u32],
+        rank: &[u32],
+        mut value: impl FnMut(usize, usize) -> T,
+    ) -> Result<Self> {
         let (first, last) = (indptr[0], indptr[indptr.len() - 1]);
-        let mut next = vec![0u32; rank.len() + 1];
-        indices[first..last].iter().for_each(|&c| next[rank[c as usize] as usize + 1] += 1);
-        for j in 0..rank.len() {
-            next[j + 1] += next[j];
+        let mut next = stored;
+        let mut before = 0;
+        for next in &mut next {
+            before += std::mem::replace(next, before);
         }
         let mut rows = memory::zeros(last - first, PRODUCTS)?;
         let mut by_column = memory::filled(last - first, T::narrow(0.0), PRODUCTS)?;
         for (r, w) in indptr.windows(2).enumerate() {
-            for (&c, &v) in indices[w[0]..w[1]].iter().zip(&values[w[0]..w[1]]) {
-                let at = &mut next[rank[c as usize] as usize];
-                rows[*at as usize] = r as u8;
-                by_column[*at as usize] = T::narrow(v);
-                *at += 1;
+            for e in w[0]..w[1] {
+                let rank = rank[indices[e] as usize] as usize;
+                let at = next[rank] as usize;
+                rows[at] = r as u8;
+                by_column[at] = value(rank, e);
+                next[rank] += 1;
             }
         }
-        // Each entry has moved from the start of its column to the end.
-        next.truncate(rank.len());
+        // The place of each column's next entry has moved from its start to its end.
         Ok(Panel { ends: next, rows, values: by_column })
     }
 }
@@ -154,55 +171,51 @@ impl<T: Lanes> Tiles<T> {
     }
 
     /// Adds a slab of rows, on the threads of the pool of the caller.
-    ///
-    /// Changes `values`.
-    pub(super) fn add(&mut self, indptr: &[usize], indices: &[u32], values: &mut [f64]) -> Result<()> {
+    pub(super) fn add(&mut self, indptr: &[usize], indices: &[u32], values: &[f64]) -> Result<()> {
         let n = indptr.len() - 1;
         if self.rank.is_empty() {
             self.start(n, indices, values)?;
         }
         self.n += n;
-        // The number of values of each column, and their sum.
-        let mut found = vec![(0usize, 0.0); self.p];
-        for (&c, &v) in indices.iter().zip(&*values) {
-            let (stored, sum) = &mut found[c as usize];
-            *stored += 1;
-            *sum += v;
-        }
-        let shifts: Vec<f64> = self.rank.iter().map(|&r| self.shift[r as usize].widen()).collect();
+        let panel = |s: usize| &indptr[s..(s + PANEL_ROWS + 1).min(indptr.len())];
+        let starts: Vec<usize> = (0..n).step_by(PANEL_ROWS).collect();
+        let found = starts.par_iter().map(|&s| stored(panel(s), indices, &self.rank));
+        let found = memory::parallel(found, PRODUCTS)?;
         // The number subtracted from stored values: the shift for columns with a value in every
         // row, else 0.
-        let centre: Vec<f64> = found.iter().zip(&shifts).map(|(&(s, _), &k)| if s == n { k } else { 0.0 }).collect();
-        if found.iter().any(|&(s, _)| s == n) {
-            found.iter_mut().for_each(|(_, sum)| *sum = 0.0);
-            for (v, &c) in values.iter_mut().zip(indices) {
-                *v -= centre[c as usize];
-                found[c as usize].1 += *v;
-            }
-        }
-        let values = &*values;
+        let full = |r: usize| found.iter().map(|found| found[r] as usize).sum::<usize>() == n;
+        let shift = |(r, shift): (usize, &T)| if full(r) { shift.widen() } else { 0.0 };
+        let centre: Vec<f64> = self.shift.iter().enumerate().map(shift).collect();
+        // Each panel comes with the sum of its stored values, less the centre, of each column.
+        let panels: Vec<(Panel<T>, Vec<f64>)> = found
+            .into_par_iter()
+            .zip(&starts)
+            .map(|(found, &s)| {
+                let mut sums = memory::zeros(self.p, PRODUCTS)?;
+                let panel = Panel::new(found, panel(s), indices, &self.rank, |rank, e| {
+                    let value = values[e] - centre[rank];
+                    sums[rank] += value;
+                    T::narrow(value)
+                })?;
+                Ok((panel, sums))
+            })
+            .collect::<Result<_>>()?;
         // In the order of ranks: the part of the shift that stored values lack, and sums of values
         // less the shift.
-        let (mut lacks, mut above) = (vec![0.0; self.p], vec![0.0; self.p]);
-        for (c, &r) in self.rank.iter().enumerate() {
-            let lack = shifts[c] - centre[c];
-            let sum = found[c].1 - n as f64 * lack;
-            (lacks[r as usize], above[r as usize]) = (lack, sum);
-            self.sums[c] += sum;
+        let lacks: Vec<f64> = self.shift.iter().zip(&centre).map(|(shift, centre)| shift.widen() - centre).collect();
+        let above = |(r, lack): (usize, &f64)| panels.iter().map(|(_, sums)| sums[r]).sum::<f64>() - n as f64 * lack;
+        let above: Vec<f64> = lacks.iter().enumerate().map(above).collect();
+        for (sum, &r) in self.sums.iter_mut().zip(&self.rank) {
+            *sum += above[r as usize];
         }
-        let starts: Vec<usize> = (0..indptr.len() - 1).step_by(PANEL_ROWS).collect();
-        let panels: Vec<Panel<T>> = starts
-            .par_iter()
-            .map(|&s| Panel::new(&indptr[s..(s + PANEL_ROWS + 1).min(indptr.len())], indices, values, &self.rank))
-            .collect::<Result<_>>()?;
         // The last tile has the most columns and starts first.
         self.tiles.par_iter_mut().enumerate().rev().with_max_len(1).try_for_each(|(t, total)| {
             let (from, end) = (t * T::WIDTH, total.len() / T::WIDTH);
             let mut background = vec![T::narrow(0.0); T::WIDTH];
             background.iter_mut().zip(&lacks[from..end]).for_each(|(b, s)| *b = T::narrow(-s));
-            let mut dense = background.repeat(PANEL_ROWS);
-            let mut sums = memory::filled(total.len(), T::narrow(0.0), PRODUCTS)?;
-            for panel in &panels {
+            let zeros = |len| Aligned::filled(len, T::narrow(0.0), PRODUCTS);
+            let (mut dense, mut sums) = (zeros(PANEL_ROWS * T::WIDTH)?, zeros(total.len())?);
+            for (panel, _) in &panels {
                 dense.chunks_exact_mut(T::WIDTH).for_each(|row| row.copy_from_slice(&background));
                 for j in from..end {
                     let start = if j == 0 { 0 } else { panel.ends[j - 1] as usize };
