@@ -10,6 +10,14 @@
 pub(crate) trait Level: Copy {
     /// Whether a multiplication and an addition are one instruction, with one rounding.
     const FUSED: bool;
+    /// Whether there are 32 registers of 64 bytes.
+    const WIDE: bool = false;
+
+    /// Returns whether there are 32 registers of 64 bytes.
+    #[inline(always)]
+    fn is_wide(self) -> bool {
+        Self::WIDE
+    }
 
     /// Returns `a b + c`, [fused](Level::FUSED) or not.
     #[inline(always)]
@@ -41,7 +49,7 @@ impl Level for Plain {
 }
 
 macro_rules! levels {
-    ($($(#[$doc:meta])* $level:ident of $arch:literal by $detected:ident: $($feature:tt),*;)*) => {$(
+    ($($(#[$doc:meta])* $level:ident of $arch:literal by $detected:ident, $wide:literal: $($feature:tt),*;)*) => {$(
         $(#[$doc])*
         #[cfg(target_arch = $arch)]
         #[derive(Clone, Copy)]
@@ -50,6 +58,7 @@ macro_rules! levels {
         #[cfg(target_arch = $arch)]
         impl Level for $level {
             const FUSED: bool = true;
+            const WIDE: bool = $wide;
         }
 
         #[cfg(target_arch = $arch)]
@@ -65,13 +74,13 @@ macro_rules! levels {
 // The same features as in `on_level`, which compiles for them.
 levels! {
     /// AVX2 with fused multiplication.
-    Avx2 of "x86_64" by is_x86_feature_detected: "avx2", "fma", "popcnt";
+    Avx2 of "x86_64" by is_x86_feature_detected, false: "avx2", "fma", "popcnt";
     /// AVX-512F.
-    Avx512 of "x86_64" by is_x86_feature_detected: "avx512f", "avx2", "fma", "popcnt";
+    Avx512 of "x86_64" by is_x86_feature_detected, true: "avx512f", "avx2", "fma", "popcnt";
     /// AVX-512F with sums of products of bytes.
-    Vnni of "x86_64" by is_x86_feature_detected: "avx512vnni", "avx512f", "avx2", "fma", "popcnt";
+    Vnni of "x86_64" by is_x86_feature_detected, true: "avx512vnni", "avx512f", "avx2", "fma", "popcnt";
     /// NEON.
-    Neon of "aarch64" by is_aarch64_feature_detected: "neon";
+    Neon of "aarch64" by is_aarch64_feature_detected, false: "neon";
 }
 
 /// Passes the architecture and the features of a level on to a macro.

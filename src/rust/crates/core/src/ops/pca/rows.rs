@@ -199,28 +199,29 @@ impl Rows {
 simd::vectorized! {
     /// Adds to `sum` the sum of `values[e]` times row `columns[e]` of `rows`, whose rows are as
     /// wide as `sum`. No multiplication is fused, so that every processor gives the same bits.
-    fn add_rows [](columns: &[u32], values: &[f64], rows: &[f64], sum: &mut [f64]) where _level in [Avx2]: Level {
-        let k = sum.len();
-        let mut from = 0;
-        // Pieces of the sum fit in registers.
-        while from + LANES <= k {
-            piece::<LANES>(columns, values, rows, k, from, sum);
-            from += LANES;
-        }
-        while from + 4 <= k {
-            piece::<4>(columns, values, rows, k, from, sum);
-            from += 4;
-        }
+    fn add_rows [](columns: &[u32], values: &[f64], rows: &[f64], sum: &mut [f64])
+    where _level in [Avx512, Avx2]: simd::Level {
+        let (k, mut from) = (sum.len(), 0);
+        // Pieces of the sum fit in registers. A narrow piece waits for its own additions, so the
+        // usual 50 components are one piece.
         while from < k {
-            piece::<1>(columns, values, rows, k, from, sum);
-            from += 1;
+            from += match k - from {
+                50 => piece::<50>(columns, values, rows, from, sum),
+                48.. => piece::<48>(columns, values, rows, from, sum),
+                32.. => piece::<32>(columns, values, rows, from, sum),
+                16.. => piece::<16>(columns, values, rows, from, sum),
+                8.. => piece::<8>(columns, values, rows, from, sum),
+                4.. => piece::<4>(columns, values, rows, from, sum),
+                _ => piece::<1>(columns, values, rows, from, sum),
+            };
         }
     }
 }
 
-/// Adds the columns `from..from + N` of the sum of [`add_rows`].
+/// Adds the columns `from..from + N` of the sum of [`add_rows`], and returns `N`.
 #[inline(always)]
-fn piece<const N: usize>(columns: &[u32], values: &[f64], rows: &[f64], k: usize, from: usize, sum: &mut [f64]) {
+fn piece<const N: usize>(columns: &[u32], values: &[f64], rows: &[f64], from: usize, sum: &mut [f64]) -> usize {
+    let k = sum.len();
     let mut part = [0.0; N];
     part.copy_from_slice(&sum[from..from + N]);
     for (&c, v) in columns.iter().zip(values) {
@@ -230,7 +231,5 @@ fn piece<const N: usize>(columns: &[u32], values: &[f64], rows: &[f64], k: usize
         }
     }
     sum[from..from + N].copy_from_slice(&part);
+    N
 }
-
-/// The number of components that are summed together.
-const LANES: usize = 40;

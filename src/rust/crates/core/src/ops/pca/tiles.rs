@@ -53,21 +53,43 @@ macro_rules! lanes {
             fn multiply(ends: &[u32], rows: &[u8], values: &[Self], dense: &[Self], sums: &mut [Self]) {
                 simd::vectorized! {
                     fn add [](ends: &[u32], rows: &[u8], values: &[$type], dense: &[$type], sums: &mut [$type])
-                    where level in [Avx2]: Level {
-                    let mut start = 0;
-                    for (&end, to) in ends.iter().zip(sums.chunks_exact_mut($width)) {
-                        let end = end as usize;
-                        let mut sum = [0.0; $width];
-                        for (&r, &v) in rows[start..end].iter().zip(&values[start..end]) {
-                            let row = &dense[r as usize * $width..][..$width];
-                            for k in 0..$width {
-                                sum[k] = level.$fused(v, row[k], sum[k]);
-                            }
+                    where level in [Avx512, Avx2]: Level {
+                    let step = |at: usize, sum: &mut [$type; $width]| {
+                        let (row, v) = (&dense[rows[at] as usize * $width..][..$width], values[at]);
+                        for k in 0..$width {
+                            sum[k] = level.$fused(v, row[k], sum[k]);
                         }
+                    };
+                    let add = |to: &mut [$type], sum: [$type; $width]| {
                         for k in 0..$width {
                             to[k] += sum[k];
                         }
+                    };
+                    // With registers for two sums, no addition waits for the one before. A sum is
+                    // the same either way.
+                    let together = if level.is_wide() { ends.len() / 2 * 2 } else { 0 };
+                    let ((pairs, single), mut start) = (ends.split_at(together), 0);
+                    let (of_pairs, of_single) = sums.split_at_mut(together * $width);
+                    for (ends, to) in pairs.chunks_exact(2).zip(of_pairs.chunks_exact_mut(2 * $width)) {
+                        let (middle, end) = (ends[0] as usize, ends[1] as usize);
+                        let (mut first, mut second) = ([0.0; $width], [0.0; $width]);
+                        let both = (middle - start).min(end - middle);
+                        for at in 0..both {
+                            step(start + at, &mut first);
+                            step(middle + at, &mut second);
+                        }
+                        (start + both..middle).for_each(|at| step(at, &mut first));
+                        (middle + both..end).for_each(|at| step(at, &mut second));
+                        let (to, other) = to.split_at_mut($width);
+                        add(to, first);
+                        add(other, second);
                         start = end;
+                    }
+                    for (&end, to) in single.iter().zip(of_single.chunks_exact_mut($width)) {
+                        let mut sum = [0.0; $width];
+                        (start..end as usize).for_each(|at| step(at, &mut sum));
+                        add(to, sum);
+                        start = end as usize;
                     }
                     }
                 }
