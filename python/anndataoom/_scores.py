@@ -100,7 +100,7 @@ def score_genes_cell_cycle(
     random_state
         Seed of the choice of control genes.
     use_raw
-        Whether raw is used; by default where there is one and no layer is named.
+        Whether raw is used; by default True where there is a raw and no layer is named.
     layer
         Layer instead of X.
 

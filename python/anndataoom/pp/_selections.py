@@ -73,7 +73,7 @@ def downsample_counts(
     total_counts
         Number of counts to keep in all cells together, instead of `counts_per_cell`.
     random_state
-        Seed.
+        Seed of every random number.
     replace
         Only False: counts drawn with replacement depend on all genes of a cell and could not be
         recorded.

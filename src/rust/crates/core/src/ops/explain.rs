@@ -78,7 +78,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
         }
         Rows::All => Rows::All,
     };
-    let (kept, index) = (x.kept(&sorted, session), x.index(session));
+    let (kept, index) = (x.cached_blocks(&sorted, session), x.index(session));
     let known = (x.known_rows(session).is_some(), x.known_columns(session).is_some());
 
     let mut facts = Vec::new();

@@ -100,7 +100,7 @@ impl Object for Member {
         Ok(Arc::new(Chunked::new(array, dtype)))
     }
 
-    fn any(&self) -> &dyn Any {
+    fn as_any(&self) -> &dyn Any {
         self
     }
 }
@@ -134,7 +134,7 @@ impl Stored for Values<'_> {
         lock(&self.array.state).shape.clone()
     }
 
-    fn most(&self) -> u64 {
+    fn max_bytes(&self) -> u64 {
         let state = lock(&self.array.state);
         let held = match &state.values {
             Held::Chunks(chunks) => chunks.len() * state.chunk.iter().product::<usize>(),
