@@ -2,7 +2,7 @@
 //! not 0, and moments of columns. A fact about a selection also answers for parts of it, where a
 //! pass over the part would give the same bits.
 
-use super::known::Selection;
+use super::selection::Selection;
 use super::LazyMatrix;
 use crate::error::Result;
 use crate::memory;

@@ -2,6 +2,7 @@
 //! on that matrix and dropped with the last of them.
 
 use super::counts::Facts;
+use super::selection::Selection;
 use super::{Node, Vector};
 use crate::matrix::{ColumnCache, ColumnIndex, Rows};
 use crate::memory;
@@ -10,35 +11,6 @@ use std::sync::Arc;
 
 /// Describes the sums of columns in errors of memory.
 const COLUMN_SUMS: &str = "sums of the columns";
-
-/// A selection of rows and columns of a source; `None` stands for all of them in order.
-#[derive(Debug, Clone)]
-pub(super) struct Selection {
-    rows: Option<Vector<u32>>,
-    columns: Option<Vector<u32>>,
-}
-
-impl Selection {
-    /// Returns whether two selections of rows, or of columns, are the same.
-    pub(super) fn same(a: Option<&[u32]>, b: Option<&[u32]>) -> bool {
-        match (a, b) {
-            (Some(a), Some(b)) => std::ptr::eq(a, b) || a == b,
-            (a, b) => a.is_none() && b.is_none(),
-        }
-    }
-
-    pub(super) fn matches(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> bool {
-        Self::same(self.rows(), rows) && Self::same(self.columns(), columns)
-    }
-
-    pub(super) fn rows(&self) -> Option<&[u32]> {
-        self.rows.as_deref()
-    }
-
-    pub(super) fn columns(&self) -> Option<&[u32]> {
-        self.columns.as_deref()
-    }
-}
 
 /// The facts about counts, shared with chains on the same file that is opened again.
 struct OfThis(Arc<Facts>);

@@ -25,6 +25,7 @@ mod known;
 pub mod nodes;
 mod program;
 mod row;
+mod selection;
 mod stacked;
 
 pub use crate::vector::Vector;

@@ -8,7 +8,7 @@ use crate::memory;
 use crate::ops::columns::Columns;
 use crate::ops::moments::Moments;
 use crate::ops::view::Check;
-use crate::simd::{self, Level};
+use crate::simd;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use serde::Serialize;

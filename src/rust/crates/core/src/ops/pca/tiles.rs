@@ -51,20 +51,23 @@ macro_rules! lanes {
             }
 
             fn multiply(ends: &[u32], rows: &[u8], values: &[Self], dense: &[Self], sums: &mut [Self]) {
+                /// Adds `v` times a row of the tile to a sum.
+                #[inline(always)]
+                fn step(level: impl Level, row: u8, v: $type, dense: &[$type], sum: &mut [$type; $width]) {
+                    let row = &dense[row as usize * $width..][..$width];
+                    for k in 0..$width {
+                        sum[k] = level.$fused(v, row[k], sum[k]);
+                    }
+                }
+                #[inline(always)]
+                fn put(to: &mut [$type], sum: [$type; $width]) {
+                    for k in 0..$width {
+                        to[k] += sum[k];
+                    }
+                }
                 simd::vectorized! {
                     fn add [](ends: &[u32], rows: &[u8], values: &[$type], dense: &[$type], sums: &mut [$type])
                     where level in [Avx512, Avx2]: Level {
-                    let step = |at: usize, sum: &mut [$type; $width]| {
-                        let (row, v) = (&dense[rows[at] as usize * $width..][..$width], values[at]);
-                        for k in 0..$width {
-                            sum[k] = level.$fused(v, row[k], sum[k]);
-                        }
-                    };
-                    let add = |to: &mut [$type], sum: [$type; $width]| {
-                        for k in 0..$width {
-                            to[k] += sum[k];
-                        }
-                    };
                     // With registers for two sums, no addition waits for the one before. A sum is
                     // the same either way.
                     let together = if level.is_wide() { ends.len() / 2 * 2 } else { 0 };
@@ -72,24 +75,32 @@ macro_rules! lanes {
                     let (of_pairs, of_single) = sums.split_at_mut(together * $width);
                     for (ends, to) in pairs.chunks_exact(2).zip(of_pairs.chunks_exact_mut(2 * $width)) {
                         let (middle, end) = (ends[0] as usize, ends[1] as usize);
-                        let (mut first, mut second) = ([0.0; $width], [0.0; $width]);
-                        let both = (middle - start).min(end - middle);
-                        for at in 0..both {
-                            step(start + at, &mut first);
-                            step(middle + at, &mut second);
+                        let (first, second) = ((&rows[start..middle], &values[start..middle]), (&rows[middle..end], &values[middle..end]));
+                        let both = first.0.len().min(second.0.len());
+                        let (mut sum, mut other) = ([0.0; $width], [0.0; $width]);
+                        let (left, right) = (first.0[..both].iter().zip(first.1), second.0[..both].iter().zip(second.1));
+                        for ((&r, &v), (&s, &w)) in left.zip(right) {
+                            step(level, r, v, dense, &mut sum);
+                            step(level, s, w, dense, &mut other);
                         }
-                        (start + both..middle).for_each(|at| step(at, &mut first));
-                        (middle + both..end).for_each(|at| step(at, &mut second));
-                        let (to, other) = to.split_at_mut($width);
-                        add(to, first);
-                        add(other, second);
+                        for (&r, &v) in first.0[both..].iter().zip(&first.1[both..]) {
+                            step(level, r, v, dense, &mut sum);
+                        }
+                        for (&r, &v) in second.0[both..].iter().zip(&second.1[both..]) {
+                            step(level, r, v, dense, &mut other);
+                        }
+                        put(&mut to[..$width], sum);
+                        put(&mut to[$width..], other);
                         start = end;
                     }
                     for (&end, to) in single.iter().zip(of_single.chunks_exact_mut($width)) {
+                        let end = end as usize;
                         let mut sum = [0.0; $width];
-                        (start..end as usize).for_each(|at| step(at, &mut sum));
-                        add(to, sum);
-                        start = end as usize;
+                        for (&r, &v) in rows[start..end].iter().zip(&values[start..end]) {
+                            step(level, r, v, dense, &mut sum);
+                        }
+                        put(to, sum);
+                        start = end;
                     }
                     }
                 }
