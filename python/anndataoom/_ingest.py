@@ -7,8 +7,15 @@ from ._verbs import target_of
 
 
 def ingest(
-    adata, adata_ref, *, obs=None, embedding_method=("umap", "pca"), labeling_method="knn", neighbors_key=None,
-    inplace=True, random_state=0,
+    adata,
+    adata_ref,
+    *,
+    obs=None,
+    embedding_method=("umap", "pca"),
+    labeling_method="knn",
+    neighbors_key=None,
+    inplace=True,
+    random_state=0,
 ):
     """Maps cells into a reference (`scanpy.tl.ingest`), both on disk.
 

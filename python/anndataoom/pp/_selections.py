@@ -56,7 +56,13 @@ def sample(adata, fraction=None, *, n=None, rng=None, copy=False, replace=False,
 
 
 def downsample_counts(
-    adata, counts_per_cell=None, total_counts=None, *, random_state=0, replace=False, copy=False,
+    adata,
+    counts_per_cell=None,
+    total_counts=None,
+    *,
+    random_state=0,
+    replace=False,
+    copy=False,
 ):
     """Samples counts without replacement (`scanpy.pp.downsample_counts`), recorded after one pass.
 
