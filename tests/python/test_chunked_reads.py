@@ -14,9 +14,9 @@ import anndataoom as oom
 def path(tmp_path, monkeypatch):
     monkeypatch.setattr(oom.settings, "scratch", 0)
     rng = np.random.default_rng(0)
-    X = sparse.random(3000, 400, 0.2, "csr", dtype=np.float32, random_state=0, data_rvs=lambda n: rng.integers(1, 9, n))
-    X[:, 390:] = 0
-    X.eliminate_zeros()
+    counts = sparse.random(3000, 390, 0.2, dtype=np.float32, random_state=0, data_rvs=lambda n: rng.integers(1, 9, n))
+    # The last genes have no counts.
+    X = sparse.hstack([counts, sparse.csr_matrix((3000, 10), dtype=np.float32)], "csr")
     ad.AnnData(X).write_h5ad(tmp_path / "x.h5ad", compression="gzip")
     return tmp_path / "x.h5ad"
 
@@ -39,7 +39,7 @@ def test_quality_control_reads_once_and_what_follows_nothing(path):
     for name in ("mt", "ribo"):
         mask = adata.var[name].to_numpy()
         assert passes(adata, oom.chunked_gene_group_pct, mask) == 0
-        x = ad.read_h5ad(path).X
+        x = ad.read_h5ad(path).X.astype(float)
         expected = np.ravel(x[:, mask].sum(1)) / np.ravel(x.sum(1))
         np.testing.assert_allclose(oom.chunked_gene_group_pct(adata, mask), expected, rtol=1e-12)
     assert passes(adata, oom.chunked_gene_group_pct, np.arange(400) < 7) == 1
@@ -86,4 +86,4 @@ def test_a_selection_of_all_is_none(path, capsys):
     oom.pp.filter_cells(adata, min_genes=0)
     assert adata[:, np.ones(400, dtype=bool)].X._m.info()["queued"] == []
     oom.explain(adata)
-    assert "select" not in capsys.readouterr().out
+    assert "queued" not in capsys.readouterr().out

@@ -3,7 +3,7 @@
 
 use super::counts::Facts;
 use super::selection::Selection;
-use super::{Node, Vector};
+use super::Node;
 use crate::matrix::{ColumnCache, ColumnIndex, Rows};
 use crate::memory;
 use crate::session::Session;

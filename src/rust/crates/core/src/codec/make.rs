@@ -60,7 +60,7 @@ impl Compression {
 
     fn without_level(self, name: &str, level: Option<u8>) -> Result<Compression> {
         let refused = |level| {
-            let expected = format!("left out, as '{name}' has no levels");
+            let expected = format!("none, as '{name}' has no levels");
             Err(Error::parameter("compression_opts", expected, level))
         };
         level.map_or(Ok(self), refused)
