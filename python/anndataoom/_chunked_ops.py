@@ -11,6 +11,7 @@ from . import _core
 from ._arrays import array_of, as_backed, select, wrap
 from ._call import Outcome, outcome, run
 from ._convert import from_core
+from ._elements import Deferred
 from ._reductions import DEFAULT_CHUNK_SIZE
 
 
@@ -23,12 +24,28 @@ def _columns(mask) -> np.ndarray:
     return np.flatnonzero(np.asarray(mask, dtype=bool)).astype(np.uint32)
 
 
+def _masks(var) -> list:
+    """Returns the first boolean columns of var, as the core takes them."""
+    names = [name for name in var.columns if isinstance(name, str) and var[name].dtype == bool][:8]
+    return [(name, np.ascontiguousarray(var[name].to_numpy())) for name in names]
+
+
+def _metrics(x, masks=()) -> dict:
+    """Returns the metrics of quality control of cells and genes, by axis."""
+    inputs = {"matrix": ("matrix", x._m), "qc_vars": ("masks", list(masks))}
+    names = [name for name, _ in masks]
+    return run("calculate_qc_metrics", inputs, percent_top=None, log1p=False, qc_vars=names).patch
+
+
 def chunked_qc_metrics(adata, *, percent_top=None, chunk_size: int = DEFAULT_CHUNK_SIZE) -> None:
     """Adds obs `nUMIs` (float64) and `detected_genes` (int64), var `n_cells` (int64). Stored zeros
     are not detected.
+
+    The same pass sums the counts of the genes of each boolean column of var (of the first eight), so
+    that `chunked_gene_group_pct` of them reads nothing.
     """
     x = adata._matrix()
-    found = _run("calculate_qc_metrics", x._m, percent_top=None, log1p=False).patch
+    found = _metrics(x, _masks(adata.var))
     obs, var = dict(found["obs"]), dict(found["var"])
     adata.obs["nUMIs"] = array_of(x._m.row_sums())
     adata.obs["detected_genes"] = from_core(obs["n_genes_by_counts"]).astype(np.int64)
@@ -49,6 +66,10 @@ def chunked_gene_group_pct(adata, gene_mask, *, chunk_size: int = DEFAULT_CHUNK_
 
 
 def _pearson_precompute(x) -> dict:
+    # One pass finds all sums, or none after quality control. Values that are no counts are refused
+    # here and read again below.
+    with suppress(ValueError):
+        x._m.learn_sums()
     mean, var = map(array_of, x._m.mean_var(0, 0))
     n, m = x.shape
     genes, cells = array_of(x._m.col_sums()), array_of(x._m.row_sums())
@@ -71,13 +92,10 @@ def chunked_normalize_total(
     chunk_size: int = DEFAULT_CHUNK_SIZE,
 ) -> None:
     """Normalises X lazily; keeps the counts as `layers['counts']` and the divisors as
-    `obs['_norm_factor']`.
+    `obs['_norm_factor']`. Reads nothing after quality control of the same counts. The sums in
+    `uns['_pearson_precompute']` are computed when they are first used.
     """
     x = adata._matrix()
-    # One pass finds all sums, or none after quality control. Values that are no counts are refused
-    # here and read again below.
-    with suppress(ValueError):
-        x._m.learn_sums()
     found = _run(
         "normalize_total",
         x._m,
@@ -89,7 +107,7 @@ def chunked_normalize_total(
     factor = found.values["counts_per_cell"] / found.values["target_sum"]
     adata.layers["counts"] = x
     adata.obs["_norm_factor"] = np.where(factor > 0, factor, 1.0)
-    adata.uns["_pearson_precompute"] = _pearson_precompute(x)
+    adata.uns["_pearson_precompute"] = Deferred(_pearson_precompute, x)
     adata.X = found.matrix
 
 
@@ -109,7 +127,7 @@ def chunked_identify_robust_genes(adata, percent_cells: float = 0.05, chunk_size
     """Drops genes without counts in place; adds var `n_cells`, `percent_cells`, `robust`,
     `highly_variable_features`.
     """
-    found = dict(_run("calculate_qc_metrics", adata._matrix()._m, percent_top=None, log1p=False).patch["var"])
+    found = dict(_metrics(adata._matrix())["var"])
     n_cells = from_core(found["n_cells_by_counts"]).astype(np.int64)
     if not (n_cells > 0).all():
         adata._inplace_subset_var(n_cells > 0)

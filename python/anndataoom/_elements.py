@@ -24,6 +24,19 @@ from ._scanpy import for_caller
 from ._text import printable
 
 
+class Deferred:
+    """A value of uns that is computed when it is first used."""
+
+    def __init__(self, function, *args):
+        self._function, self._args = function, args
+
+    def read(self):
+        return self._function(*self._args)
+
+    def __deepcopy__(self, memo):
+        return self
+
+
 def named(items) -> dict:
     """Returns the elements that have a name: in an AnnData of version 0.13, X is the layer None."""
     return {key: items[key] for key in items if key is not None}
@@ -50,6 +63,8 @@ class Elements(MutableMapping):
             raise KeyError(f"{self._slot} has no element {key!r}; there is {there}") from None
         if isinstance(value, OnDisk):
             value = self._items[key] = self._fitting(key, value)
+        elif isinstance(value, Deferred):
+            value = self._items[key] = value.read()
         return self._named(value)
 
     def _named(self, value):
@@ -66,7 +81,7 @@ class Elements(MutableMapping):
         value = self._items[key]
         if isinstance(value, OnDisk) and value.rows is not None and self._shape and value.is_frame():
             return self[key]  # its categories may be fewer than in the file
-        return self._named(value)
+        return self[key] if isinstance(value, Deferred) else self._named(value)
 
     def _fitting(self, key, stored: OnDisk):
         """Reads an element of the file and checks that it fits the axes."""

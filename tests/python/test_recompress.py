@@ -73,4 +73,9 @@ def test_levels_are_those_of_the_compression(memory, tmp_path):
     for compression, level in (("gzip", 10), ("zstd", 0), ("zstd", 23)):
         with pytest.raises(ValueError, match="compression_opts"):
             adata.write_h5ad(tmp_path / "a.h5ad", compression, level)
+    for compression, name in (("lzf", "lzf"), (None, "none")):
+        with pytest.raises(ValueError, match=f"compression_opts: expected none, as '{name}' has no levels"):
+            adata.write_h5ad(tmp_path / "a.h5ad", compression, 4)
+    with pytest.raises(ValueError, match="compression_opts"):
+        adata.write_zarr(tmp_path / "a.zarr", compression="none", compression_opts=4)
     assert not (tmp_path / "a.h5ad").exists()

@@ -200,3 +200,26 @@ fn what_cannot_have_one_says_why() {
     let x = LazyMatrix::new(open(&path, "X").unwrap());
     assert!(matches!(index_columns(&x, &dir.file("nowhere"), &session()), Err(Error::Io { .. })));
 }
+
+/// Checks that an index made of packed rows has the same bytes as one made of the file, and reads
+/// nothing of it.
+#[test]
+fn it_is_made_of_packed_rows() {
+    let dir = Dir::new();
+    let path = dir.file("x.h5ad");
+    write_sparse::<i32>(&path, "X", &random_csr::<f32>(4000, 700, 90, 3), &GZIP);
+    let made = |session: &Session, passes: usize| {
+        let source = open(&path, "X").unwrap();
+        let x = LazyMatrix::new(source.clone());
+        (0..passes).for_each(|_| drop(anndataoom_core::ops::row_sums(&x, session).unwrap()));
+        let before = read(&source);
+        let folder = dir.file(&format!("index {passes}"));
+        std::fs::create_dir(&folder).unwrap();
+        let found = index_columns(&x, &folder, session).unwrap();
+        (std::fs::read(&found.path).unwrap(), read(&source) - before)
+    };
+    let (of_file, decoded) = made(&Session { packed: Some(0), ..Session::with_threads(2) }, 0);
+    let (of_packed, nothing) = made(&Session { packed: Some(1 << 30), ..Session::with_threads(2) }, 1);
+    assert!(decoded > 0 && nothing == 0);
+    assert!(of_file == of_packed);
+}

@@ -200,3 +200,36 @@ fn bands_of_compressed_columns_read_them_alone() {
     assert!(x.source().reads().decoded - before.decoded <= 4);
     assert!(x.source().pass_bytes(&Rows::All, None) > 0);
 }
+
+/// Checks rows read into memory of the caller, in its types, with repeated entries summed.
+#[test]
+fn rows_are_read_into_memory_of_the_caller() {
+    let dir = Dir::new();
+    let path = dir.file("x.h5ad");
+    write(&path);
+    let mut repeated = random_csr::<f32>(900, 70, 30, 7);
+    (0..repeated.indices.len()).step_by(5).skip(1).for_each(|i| repeated.indices[i] = repeated.indices[i - 1]);
+    write_sparse::<i32>(&path, "repeated", &repeated, &Stored::Chunked { chunk: 999, filter: "gzip" });
+    let session = Session::with_threads(3);
+    let opened = |element: &str| LazyMatrix::new(open(&path, element).unwrap());
+    let room = |x: &LazyMatrix, limit| columns::Room::in_memory(x, limit);
+    for x in [opened("csr"), opened("csc"), opened("repeated"), log1p(&opened("csr"), None).unwrap().0] {
+        let n = columns::known_in(&x, &room(&x, u64::MAX)).unwrap().unwrap() as usize;
+        let (mut indices, mut values) = (vec![-1_i32; n], vec![f64::NAN; n]);
+        let to = (&mut indices[..], &mut values[..]);
+        let ends = columns::collect_rows_into(&x, &session, to, |i| i as i32, |v| v + 1.0).unwrap();
+        let Value::Sparse(expected) = collect(&x, &session, u64::MAX).unwrap() else { panic!() };
+        let found = *ends.last().unwrap() as usize;
+        assert_eq!((ends, found), (expected.indptr.clone(), expected.indices.len()));
+        assert!(indices[..found].iter().zip(&expected.indices).all(|(&a, &b)| a as u32 == b));
+        assert!(values[..found].iter().zip(expected.data.to_f64().unwrap()).all(|(&a, b)| a == b + 1.0));
+        assert!(indices[found..].iter().all(|&i| i == -1));
+        // Less memory than the matrix has values is an error before anything is read, or at a block.
+        assert!(matches!(columns::known_in(&x, &room(&x, 1000)), Err(Error::Memory { .. })));
+        let few = (&mut indices[..100], &mut values[..100]);
+        assert!(columns::collect_rows_into(&x, &session, few, |i| i as i32, |v| v).is_err());
+    }
+    // How many values a selection has is not known before they are read.
+    let part = opened("csr").select(Some(&[3, 1]), None).unwrap();
+    assert_eq!(columns::known_in(&part, &room(&part, 10)).unwrap(), None);
+}

@@ -4,6 +4,7 @@
 
 mod matrix_common;
 
+use anndataoom_core::element::Sparse;
 use anndataoom_core::given::Syntax;
 use anndataoom_core::graph::{
     self, Batches, Correlation, KnnParams, LeidenParams, LinkageMethod, Method, NeighborsParams, UmapParams,
@@ -53,8 +54,13 @@ fn what_is_known_is_found_by_chains_on_the_matrix_and_goes_with_them() {
     let known = passes(&copy, &session.call());
     let of = |plan: &[(String, usize)]| plan.iter().find(|(verb, _)| verb == "normalize_total").unwrap().1;
     assert_eq!((of(&fresh), of(&known)), (1, 0));
-    // Neither another session nor the same file opened again knows the sums.
+    // The same file opened again knows the sums too; another session does not, nor does a team,
+    // whose processes have to know the same.
     assert_eq!(of(&passes(&x, &Session::with_threads(2))), 1);
+    assert_eq!(of(&passes(&matrix(&path), &session)), 0);
+    let team = Session { team: Some(std::sync::Arc::new(Alone)), ..session.call() };
+    assert_eq!(of(&passes(&matrix(&path), &team)), 1);
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     assert_eq!(of(&passes(&matrix(&path), &session)), 1);
 
     // Columns that a selection has kept are also found through a copy of it, without reading the
@@ -73,6 +79,109 @@ fn what_is_known_is_found_by_chains_on_the_matrix_and_goes_with_them() {
     drop(part);
     assert!(session.caches.is_empty());
     assert_eq!(session.budget.leased(), 0);
+}
+
+/// A team of one process.
+#[derive(Debug)]
+struct Alone;
+
+impl columns::Team for Alone {
+    fn share(&self, n: usize) -> std::ops::Range<usize> {
+        0..n
+    }
+
+    fn exchange(&self, own: Vec<u8>) -> Result<Vec<Vec<u8>>> {
+        Ok(vec![own])
+    }
+}
+
+/// Checks that one pass of quality control answers for filters, gene sets, normalisation and
+/// moments, also of parts of the matrix, as far as a pass over the part would give the same.
+#[test]
+fn quality_control_answers_for_what_follows() {
+    let dir = Dir::new();
+    let path = dir.file("x.h5ad");
+    // The last 50 columns are empty.
+    let counts = Sparse { shape: (6000, 300), ..random_csr::<f32>(6000, 250, 90, 3) };
+    write_sparse::<i32>(&path, "X", &counts, &STORED);
+    let half: Vec<f32> = (0..counts.indices.len()).map(|i| i as f32 / 2.0).collect();
+    write_sparse::<i32>(&path, "halves", &Sparse { data: half.into(), ..counts.clone() }, &STORED);
+    write_sparse::<i32>(&path, "csc", &to_csc(&counts), &STORED);
+    let set: Vec<bool> = (0..300).map(|j| j % 7 == 0).collect();
+    let qc = QcOptions {
+        qc_vars: vec![ops::QcSubset { name: "set".to_owned(), mask: set.clone() }],
+        percent_top: Vec::new(),
+        log1p: false,
+    };
+    let of_set: Vec<u32> = (0..300).filter(|j| j % 7 == 0).collect();
+    let cells: Vec<u32> = (0..6000).rev().filter(|i| i % 5 > 0).collect();
+    let genes: Vec<u32> = (0..250).filter(|j| j % 3 > 0).collect();
+    let counted: Vec<u32> = (0..250).collect();
+    let fewer: Vec<u32> = (0..249).collect();
+    let unpacked = || Session { packed: Some(0), ..Session::with_threads(2) };
+    for element in ["X", "halves", "csc"] {
+        let x = LazyMatrix::new(open(&path, element).unwrap());
+        let (session, chunks) = (unpacked(), x.source().reads().chunks);
+        let first = ops::calculate_qc_metrics(&x, &qc, &session).unwrap();
+        assert_eq!(x.source().reads().decoded, chunks);
+        // Runs `of` with what is known and without, and returns the passes that the first took.
+        macro_rules! passes {
+            ($x:expr, |$part:ident, $session:ident| $of:expr) => {{
+                let run = |$part: &LazyMatrix, $session: &Session| $of;
+                let part = $x;
+                let before = part.source().reads().decoded;
+                let known = run(&part, &session.call());
+                let read = part.source().reads().decoded - before;
+                let fresh = run(&part, &unpacked());
+                assert_eq!(format!("{known:?}"), format!("{fresh:?}"), "{element}");
+                read.div_ceil(chunks.max(1))
+            }};
+        }
+        let select = |rows: Option<&[u32]>, columns: Option<&[u32]>| x.select(rows, columns).unwrap();
+        let all = || x.select(None, None).unwrap();
+        let again = passes!(all(), |x, s| ops::calculate_qc_metrics(x, &qc, s).unwrap());
+        let filters = passes!(all(), |x, s| ops::filter_cells(x, ops::CellCriterion::MinGenes(60.0), s).unwrap())
+            + passes!(all(), |x, s| ops::filter_cells(x, ops::CellCriterion::MaxCounts(90.0), s).unwrap())
+            + passes!(all(), |x, s| ops::filter_genes(x, ops::GeneCriterion::MinCells(600.0), s).unwrap())
+            + passes!(all(), |x, s| ops::filter_genes(x, ops::GeneCriterion::MinCounts(600.0), s).unwrap());
+        let sums = passes!(select(None, Some(&of_set)), |x, s| ops::row_sums(x, s).unwrap())
+            + passes!(select(Some(&cells), Some(&of_set)), |x, s| ops::row_sums(x, s).unwrap());
+        let normal =
+            passes!(select(Some(&cells), None), |x, s| ops::normalize_total(x, &NormalizeOptions::default(), s)
+                .unwrap()
+                .1);
+        assert_eq!((again, filters, sums, normal), (0, 0, 0, 0), "{element}");
+        // Empty columns may go, others not.
+        assert_eq!(passes!(select(None, Some(&counted)), |x, s| ops::row_sums(x, s).unwrap()), 0, "{element}");
+        assert_eq!(passes!(select(Some(&cells), Some(&counted)), |x, s| ops::row_sums(x, s).unwrap()), 0, "{element}");
+        assert_eq!(passes!(select(None, Some(&fewer)), |x, s| ops::row_sums(x, s).unwrap()), 1, "{element}");
+        // Whole numbers add up to the same in any company; halves may round otherwise.
+        let whole = u64::from(element == "halves");
+        let columns = passes!(select(None, Some(&genes)), |x, s| ops::col_sums(x, s).unwrap());
+        assert_eq!(columns, whole, "{element}");
+        let fewer_cells = passes!(select(Some(&cells), Some(&genes)), |x, s| ops::col_sums(x, s).unwrap());
+        assert_eq!(fewer_cells, 1, "{element}");
+        let plan = ops::explain(&select(Some(&cells), None), |d| d.verb.to_owned(), &session).unwrap().to_string();
+        assert!(plan.contains("  known    sums of every cell, from an earlier pass"), "{plan}");
+        // The file, opened again.
+        let x = LazyMatrix::new(open(&path, element).unwrap());
+        assert_eq!(ops::calculate_qc_metrics(&x, &qc, &session).unwrap(), first);
+        assert_eq!(x.source().reads().decoded, 0);
+    }
+}
+
+/// Checks that a selection of all, in order, is none.
+#[test]
+fn all_in_order_is_no_selection() {
+    let dir = Dir::new();
+    let x = matrix(&written(&dir));
+    let all: Vec<u32> = (0..6000).collect();
+    let same = x.select(Some(&all), Some(&all[..300])).unwrap();
+    assert!(same.rows().is_none() && same.columns().is_none() && same.queued().is_empty());
+    let turned: Vec<u32> = all.iter().rev().copied().collect();
+    let part = x.select(Some(&turned), Some(&all[..299])).unwrap();
+    assert_eq!((part.rows().map(<[u32]>::len), part.columns().map(<[u32]>::len)), (Some(6000), Some(299)));
+    assert_eq!(part.select(Some(&all), None).unwrap().rows(), Some(&turned[..]));
 }
 
 /// Checks that sums, means and variances of counts that one pass has read are not read again, and

@@ -99,6 +99,9 @@ impl Matrix {
         d.set_item("stored_shape", x.source().shape())?;
         d.set_item("nnz", x.source().nnz())?;
         d.set_item("disk_bytes", x.source().disk_bytes())?;
+        let reads = x.source().reads();
+        d.set_item("chunks", reads.chunks)?;
+        d.set_item("decoded", reads.decoded)?;
         d.set_item("queued", x.queued().iter().map(|q| q.line(call)).collect::<Vec<_>>())?;
         d.set_item("selected", x.rows().is_some() || x.columns().is_some())?;
         Ok(d)

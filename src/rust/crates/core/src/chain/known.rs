@@ -1,7 +1,9 @@
 //! Facts that a session keeps about the stored matrix below a chain. They are found by every chain
 //! on that matrix and dropped with the last of them.
 
-use super::{Node, Vector};
+use super::counts::Facts;
+use super::selection::Selection;
+use super::Node;
 use crate::matrix::{ColumnCache, ColumnIndex, Rows};
 use crate::memory;
 use crate::session::Session;
@@ -10,35 +12,8 @@ use std::sync::Arc;
 /// Describes the sums of columns in errors of memory.
 const COLUMN_SUMS: &str = "sums of the columns";
 
-/// A selection of rows and columns of a source; `None` stands for all of them in order.
-#[derive(Debug, Clone)]
-struct Selection {
-    rows: Option<Vector<u32>>,
-    columns: Option<Vector<u32>>,
-}
-
-impl Selection {
-    fn matches(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> bool {
-        let same = |a: Option<&[u32]>, b: Option<&[u32]>| match (a, b) {
-            (Some(a), Some(b)) => std::ptr::eq(a, b) || a == b,
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        same(self.rows.as_deref(), rows) && same(self.columns.as_deref(), columns)
-    }
-}
-
-/// Sums over the stored values of a selection, all of which are non-negative and finite.
-#[derive(Debug)]
-pub(crate) struct CountSums {
-    /// Sum of each row.
-    pub(crate) rows: Vec<f64>,
-    /// Sum of each column.
-    pub(crate) columns: Vec<f64>,
-    /// Mean of each column.
-    pub(crate) mean: Vec<f64>,
-    /// Sum of squared deviations of each column.
-    pub(crate) m2: Vec<f64>,
-}
+/// The facts about counts, shared with chains on the same file that is opened again.
+struct OfThis(Arc<Facts>);
 
 /// Column sums of a chain with the operations `nodes`.
 struct ColumnSums {
@@ -54,30 +29,47 @@ struct Known<T> {
 }
 
 impl super::LazyMatrix {
-    fn selection(&self) -> Selection {
+    pub(super) fn selection(&self) -> Selection {
         Selection { rows: self.rows.clone(), columns: self.columns.clone() }
     }
 
-    /// Returns the sums of this selection that an earlier pass left; `None` for a chain with
-    /// operations.
-    pub(crate) fn known_sums(&self, session: &Session) -> Option<Arc<CountSums>> {
-        let known = session.caches.find::<Known<CountSums>>(&self.identity)?;
-        let same = self.nodes.is_empty() && known.selection.matches(self.rows(), self.columns());
-        same.then(|| known.value.clone())
+    /// Returns a name for the facts about the stored matrix in the present state of its file;
+    /// `None` where the state cannot be told. Processes that share passes have to know the same:
+    /// they know what they learnt from this object.
+    fn facts_name(&self, session: &Session) -> Option<String> {
+        if session.team.is_some() {
+            return None;
+        }
+        let (place, stamp) = (self.source.location()?, self.source.stamp()?);
+        Some(format!("counts {} {} {:?} {stamp:?}", place.store, place.element, self.source.shape()))
     }
 
-    /// Keeps sums of this selection for later calls; does nothing for a chain with operations.
-    pub(crate) fn learn_sums(&self, sums: CountSums, session: &Session) {
-        if self.nodes.is_empty() {
-            session.caches.keep(&self.identity, Known { selection: self.selection(), value: Arc::new(sums) });
+    /// Returns the facts about the counts of the stored matrix.
+    pub(super) fn facts(&self, session: &Session) -> Option<Arc<Facts>> {
+        if let Some(known) = session.caches.find::<OfThis>(&self.identity) {
+            return Some(known.0.clone());
+        }
+        let facts = session.caches.named::<Facts>(&self.facts_name(session)?)?;
+        session.caches.keep(&self.identity, OfThis(facts.clone()));
+        Some(facts)
+    }
+
+    /// Keeps facts about the counts of the stored matrix, in place of those before. They outlive
+    /// the matrix until facts about another one are kept.
+    pub(super) fn keep_facts(&self, facts: Facts, session: &Session) {
+        let facts = Arc::new(facts);
+        session.caches.keep(&self.identity, OfThis(facts.clone()));
+        if let Some(name) = self.facts_name(session) {
+            session.caches.keep_named(name, facts);
+            session.caches.forget_unused::<Facts>();
         }
     }
 
     /// Returns the column sums, `n_vars` values, that an earlier pass of `ops::sums` left for this
     /// very chain, with its operations.
     pub(crate) fn known_column_sums(&self, session: &Session) -> Option<Vec<f64>> {
-        if let Some(known) = self.known_sums(session) {
-            return memory::copied(&known.columns, COLUMN_SUMS).ok();
+        if let Some(known) = self.known_columns(session) {
+            return Some(known.sums);
         }
         let known = session.caches.find::<Known<ColumnSums>>(&self.identity)?;
         let ColumnSums { nodes, sums } = &*known.value;

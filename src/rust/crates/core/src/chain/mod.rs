@@ -19,16 +19,18 @@
 //! # }
 //! ```
 
+mod counts;
 mod describe;
 mod known;
 pub mod nodes;
 mod program;
 mod row;
+mod selection;
 mod stacked;
 
 pub use crate::vector::Vector;
+pub(crate) use counts::ColumnCounts;
 pub use describe::{Description, Parameter, Queued};
-pub(crate) use known::CountSums;
 pub use nodes::Node;
 pub use row::Row;
 pub use stacked::{promote, Along, Fill, Member, Stacked, MISSING};
@@ -147,6 +149,9 @@ impl LazyMatrix {
             };
         check("obs", rows, n)?;
         check("var", columns, m)?;
+        // All in order is no selection.
+        let not_all = |list: &&[u32], len: usize| list.len() != len || !list.iter().copied().eq(0..len as u32);
+        let (rows, columns) = (rows.filter(|l| not_all(l, n)), columns.filter(|l| not_all(l, m)));
         let through = |now: &Option<Vector<u32>>, list: Option<&[u32]>| -> Result<_> {
             Ok(match (now, list) {
                 (now, None) => now.clone(),

@@ -26,10 +26,11 @@ impl Compression {
     /// (3), "lzf" or "none".
     ///
     /// # Errors
-    /// [`Error::Parameter`] for another name or a level out of range.
+    /// [`Error::Parameter`] for another name, a level out of range, or a level of a compression that
+    /// has none.
     pub fn for_hdf5(name: &str, level: Option<u8>) -> Result<Compression> {
         match name {
-            "lzf" => Ok(Compression::Lzf),
+            "lzf" => Compression::Lzf.without_level(name, level),
             "gzip" | "zstd" | "none" => Ok(match Compression::for_zarr(name, level)? {
                 Compression::GzipFile(level) => Compression::Gzip(level),
                 other => other,
@@ -42,10 +43,11 @@ impl Compression {
     /// (4) or "none".
     ///
     /// # Errors
-    /// [`Error::Parameter`] for another name or a level out of range.
+    /// [`Error::Parameter`] for another name, a level out of range, or a level of a compression that
+    /// has none.
     pub fn for_zarr(name: &str, level: Option<u8>) -> Result<Compression> {
         match (name, level) {
-            ("none", _) => Ok(Compression::None),
+            ("none", level) => Compression::None.without_level(name, level),
             ("zstd", level) if level.is_none_or(|l| (1..=22).contains(&l)) => Ok(Compression::Zstd(level.unwrap_or(3))),
             ("gzip", level) if level.is_none_or(|l| l <= 9) => Ok(Compression::GzipFile(level.unwrap_or(4))),
             ("zstd" | "gzip", level) => {
@@ -54,6 +56,14 @@ impl Compression {
             }
             (other, _) => Err(Error::parameter("compression", "'zstd', 'gzip' or 'none'", format!("'{other}'"))),
         }
+    }
+
+    fn without_level(self, name: &str, level: Option<u8>) -> Result<Compression> {
+        let refused = |level| {
+            let expected = format!("none, as '{name}' has no levels");
+            Err(Error::parameter("compression_opts", expected, level))
+        };
+        level.map_or(Ok(self), refused)
     }
 }
 

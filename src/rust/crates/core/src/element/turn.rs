@@ -33,6 +33,40 @@ impl Sparse {
             let indices = memory::copied(&self.indices, TURNED)?;
             return Ok(Sparse { format, shape, indptr, indices, data: self.data.copied(TURNED)? });
         }
+        let mut start = self.starts()?;
+        let indptr = memory::copied(&start, TURNED)?;
+        let mut indices = memory::zeros::<u32>(self.data.len(), TURNED)?;
+        memory::large_pages(&mut indices);
+        let data = with_data!(&self.data, v => self.moved(v, &mut start, &mut indices, monitor)?);
+        Ok(Sparse { format, shape: self.shape, indptr, indices, data })
+    }
+
+    /// Converts the matrix to the other format, into memory of the caller with a place for each
+    /// value and its own types of indices and values. Returns `indptr`.
+    ///
+    /// # Errors
+    /// The errors of [`Sparse::turned`]; [`Error::Internal`] for memory of another size.
+    pub fn turned_into<I: Send, V: Send>(
+        &self,
+        (indices, values): (&mut [I], &mut [V]),
+        index: impl Fn(u32) -> I + Sync,
+        value: impl Fn(f64) -> V + Sync,
+        monitor: &Monitor,
+    ) -> Result<Vec<u64>> {
+        if (indices.len(), values.len()) != (self.data.len(), self.data.len()) {
+            return Err(Error::Internal("no place for each value".to_owned()));
+        }
+        let mut start = self.starts()?;
+        let indptr = memory::copied(&start, TURNED)?;
+        memory::large_pages(indices);
+        memory::large_pages(values);
+        let to = (indices, values);
+        with_data!(&self.data, v => self.scatter(v, &mut start, to, &index, |x| value(x.to_f64()), monitor)?);
+        Ok(indptr)
+    }
+
+    /// Returns where each minor index begins in the other format, and the number of values.
+    fn starts(&self) -> Result<Vec<u64>> {
         let (major, minor) = match self.format {
             SparseFormat::Csr => self.shape,
             SparseFormat::Csc => (self.shape.1, self.shape.0),
@@ -58,11 +92,7 @@ impl Sparse {
         for i in 0..minor {
             start[i + 1] += start[i];
         }
-        let indptr = memory::copied(&start, TURNED)?;
-        let mut indices = memory::zeros::<u32>(nnz, TURNED)?;
-        memory::large_pages(&mut indices);
-        let data = with_data!(&self.data, v => self.scatter(v, &mut start, &mut indices, monitor)?);
-        Ok(Sparse { format, shape: self.shape, indptr, indices, data })
+        Ok(start)
     }
 
     /// Returns the bounds of parts of the minor indices with about as many values each, a part for
@@ -83,20 +113,28 @@ impl Sparse {
         parts
     }
 
-    /// Moves the values and their major indices to their places; `next` holds the next place of
-    /// each minor index.
-    fn scatter<T: Number>(
-        &self,
-        values: &[T],
-        next: &mut [u64],
-        indices: &mut [u32],
-        monitor: &Monitor,
-    ) -> Result<Data> {
+    /// Moves the values to a new vector; see [`Sparse::scatter`].
+    fn moved<T: Number>(&self, values: &[T], next: &mut [u64], indices: &mut [u32], monitor: &Monitor) -> Result<Data> {
         let mut data = memory::room(values.len(), TURNED)?;
         memory::large_pages(data.spare_capacity_mut());
         data.resize(values.len(), T::default());
+        self.scatter(values, next, (indices, &mut data), |i| i, |x| x, monitor)?;
+        Ok(T::wrap(data))
+    }
+
+    /// Moves the values and their major indices to their places; `next` holds the next place of
+    /// each minor index.
+    fn scatter<T: Number, I: Send, V: Send>(
+        &self,
+        values: &[T],
+        next: &mut [u64],
+        (indices, data): (&mut [I], &mut [V]),
+        index: impl Fn(u32) -> I + Sync,
+        value: impl Fn(T) -> V + Sync,
+        monitor: &Monitor,
+    ) -> Result<()> {
         let parts = self.parts(next);
-        let (mut left, mut tasks) = ((&mut next[..parts[parts.len() - 1]], indices, &mut data[..]), Vec::new());
+        let (mut left, mut tasks) = ((&mut next[..parts[parts.len() - 1]], indices, data), Vec::new());
         for part in parts.windows(2) {
             let (next, rest) = left.0.split_at_mut(part[1] - part[0]);
             // Where the next part begins, which nobody moved yet.
@@ -108,7 +146,7 @@ impl Sparse {
             tasks.push((part[0] as u32..part[1] as u32, first, next, indices, data));
         }
         let alone = tasks.len() == 1;
-        let work = |(part, first, next, indices, data): (Range<u32>, u64, &mut [u64], &mut [u32], &mut [T])| {
+        let work = |(part, first, next, indices, data): (Range<u32>, u64, &mut [u64], &mut [I], &mut [V])| {
             for (m, w) in self.indptr.windows(2).enumerate() {
                 if m % 256 == 0 {
                     monitor.check()?;
@@ -122,19 +160,18 @@ impl Sparse {
                 for k in row {
                     let next = &mut next[(self.indices[k] - part.start) as usize];
                     let at = (*next - first) as usize;
-                    indices[at] = m as u32;
-                    data[at] = values[k];
+                    indices[at] = index(m as u32);
+                    data[at] = value(values[k]);
                     *next += 1;
                 }
             }
             Ok(())
         };
         if alone {
-            tasks.into_iter().try_for_each(work)?;
+            tasks.into_iter().try_for_each(work)
         } else {
-            tasks.into_par_iter().try_for_each(work)?;
+            tasks.into_par_iter().try_for_each(work)
         }
-        Ok(T::wrap(data))
     }
 }
 
@@ -185,6 +222,12 @@ mod tests {
         for _ in 0..2 {
             let expected = csr.to_format(SparseFormat::Csc).unwrap();
             assert_eq!(pool.install(|| csr.to_format(SparseFormat::Csc)).unwrap(), expected);
+            let (mut indices, mut values) = (vec![-1; csr.indices.len()], vec![f64::NAN; csr.indices.len()]);
+            let to = (&mut indices[..], &mut values[..]);
+            let into = || csr.turned_into(to, |i| i64::from(i), |x| x + 0.5, &Monitor::default());
+            assert_eq!(pool.install(into).unwrap(), expected.indptr);
+            assert!(indices.iter().zip(&expected.indices).all(|(&a, &b)| a == i64::from(b)));
+            assert_eq!(expected.data.to_f64().unwrap().iter().map(|x| x + 0.5).collect::<Vec<_>>(), values);
             let end = csr.indptr[1] as usize;
             csr.indices[..end].reverse();
         }

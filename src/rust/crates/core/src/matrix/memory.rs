@@ -32,14 +32,18 @@ impl MemorySource {
     }
 
     /// Makes a source as [`from_sparse`](Self::from_sparse) does, of a matrix that is not needed
-    /// afterwards: its buffers are reused if it is CSR with ascending rows.
+    /// afterwards: its buffers are reused if it is CSR with ascending rows, and dropped before
+    /// others are made if it is CSC.
     ///
     /// # Errors
     /// The errors of [`from_sparse`](Self::from_sparse).
-    pub fn taking(m: Sparse) -> Result<Self> {
+    pub fn taking(mut m: Sparse) -> Result<Self> {
         Self::check(&m)?;
+        if m.format == SparseFormat::Csc {
+            m = m.to_format(SparseFormat::Csr)?;
+        }
         let ascends = |w: &[u64]| m.indices[w[0] as usize..w[1] as usize].windows(2).all(|pair| pair[0] < pair[1]);
-        if m.format != SparseFormat::Csr || !m.indptr.windows(2).all(ascends) {
+        if !m.indptr.windows(2).all(ascends) {
             return Self::built(&m);
         }
         let indptr = memory::collected(m.indptr.iter().map(|&p| p as usize), MATRIX)?;

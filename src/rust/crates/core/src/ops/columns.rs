@@ -141,7 +141,7 @@ impl Columns {
     ///
     /// # Errors
     /// The errors of [`Columns::add`].
-    pub(super) fn add_of<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) -> Result<f64> {
+    pub(super) fn add_of<T: Number>(&mut self, row: RowOf<'_, T>, f: impl FnMut(f64) -> f64) -> Result<f64> {
         Ok(self.add_plain::<T, false>(row, f)?.total)
     }
 
@@ -159,7 +159,11 @@ impl Columns {
 
     // Inlined, so that a caller that does not use the sum of a row does not wait for it.
     #[inline(always)]
-    fn add_plain<T: Number, const COUNT: bool>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) -> Result<RowSum> {
+    fn add_plain<T: Number, const COUNT: bool>(
+        &mut self,
+        row: RowOf<'_, T>,
+        mut f: impl FnMut(f64) -> f64,
+    ) -> Result<RowSum> {
         if self.other.is_empty() {
             self.other = memory::filled(self.n_cols, Plain::default(), self.what)?;
         }
@@ -225,6 +229,12 @@ impl Columns {
     pub(super) fn add_sums(&self, to: &mut [f64]) {
         to.iter_mut().zip(&self.whole).for_each(|(t, w)| *t += w.sum());
         to.iter_mut().zip(self.compensated()).for_each(|(t, c)| *t += c.sum);
+    }
+
+    /// Returns whether all rows that were added hold small whole numbers. Then sums and moments of a
+    /// column do not depend on the other columns.
+    pub(super) fn is_whole(&self) -> bool {
+        self.other_rows == 0
     }
 
     /// Returns how many values of every column are not 0, in rows of whole numbers and rows added

@@ -134,13 +134,32 @@ pub fn simulate_doublets(x: &LazyMatrix, options: &DoubletOptions, session: &Ses
 }
 
 /// Returns the needs of the passes of [`simulate_doublets`] over the counts of a matrix, with
-/// scanpy's defaults: filters, totals and variable genes, then totals and deviations of the
-/// variable genes. Returns also the number of later passes, over the variable genes alone.
-pub(super) fn passes(x: &LazyMatrix, session: &Session) -> (Vec<Needs>, usize) {
-    let variable = hvg::passes(x, hvg::Flavor::Seurat, session);
-    let before = [filter::NEEDS, filter::NEEDS, normalize::TOTALS].into_iter().chain(variable);
-    let all = before.chain([normalize::TOTALS]).chain(mean_var::passes()).collect();
-    (all, pca::passes(2).0.len())
+/// scanpy's defaults: filters, which leave the totals, and variable genes, then totals and
+/// deviations of the variable genes. Returns also the number of later passes, over the variable
+/// genes alone.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(super) fn passes(x: &LazyMatrix, session: &Session) -> Result<(Vec<Needs>, usize)> {
+    let mut all = Vec::new();
+    let known = x.known_columns(session).and_then(|columns| columns.detected);
+    let cells = match known {
+        Some(_) => {
+            let genes = filter_genes(x, GeneCriterion::MinCells(AT_LEAST), session)?.positions()?;
+            x.select(None, Some(&genes))?.known_rows(session).map(|rows| rows.detected()).transpose()?.flatten()
+        }
+        None => {
+            all.push(filter::NEEDS);
+            None
+        }
+    };
+    if cells.is_none() {
+        all.push(filter::NEEDS);
+    }
+    all.extend(hvg::passes(x, hvg::Flavor::Seurat, session));
+    all.push(normalize::TOTALS);
+    all.extend(mean_var::passes());
+    Ok((all, pca::passes(2).0.len()))
 }
 
 /// Draws `n_pairs` different pairs of `n` cells, in the order of

@@ -78,7 +78,8 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
         }
         Rows::All => Rows::All,
     };
-    let (kept, index, sums) = (x.cached_blocks(&sorted, session), x.index(session), x.known_sums(session));
+    let (kept, index) = (x.cached_blocks(&sorted, session), x.index(session));
+    let known = (x.known_rows(session).is_some(), x.known_columns(session).is_some());
 
     let mut facts = Vec::new();
     let values = source.nnz().map_or_else(String::new, |nnz| {
@@ -118,9 +119,13 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
             bytes(session.memory as u64)
         ),
     ));
-    if sums.is_some() {
-        facts.push(("known", "sums of every cell and gene, from an earlier pass over these counts".to_owned()));
-    }
+    let of = match known {
+        (true, true) => Some("cell and gene"),
+        (true, false) => Some("cell"),
+        (false, true) => Some("gene"),
+        (false, false) => None,
+    };
+    facts.extend(of.map(|of| ("known", format!("sums of every {of}, from an earlier pass over these counts"))));
     if let Some(kept) = &kept {
         let (memory, scratch) = kept.held();
         let more = if scratch > 0 { format!(" and {} in a scratch file", bytes(scratch)) } else { String::new() };
@@ -178,7 +183,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
             steps.push(step(&verb, &hvg::passes(x, flavor, session)));
         }
         steps.push(step("downsample_counts", &downsample::passes()));
-        let (first, kept) = doublets::passes(x, session);
+        let (first, kept) = doublets::passes(x, session)?;
         let mut scrublet = step("scrublet", &first);
         scrublet.passes.extend(std::iter::repeat_n(ReadFrom::Kept, kept));
         steps.push(scrublet);

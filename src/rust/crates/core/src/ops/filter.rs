@@ -3,7 +3,7 @@
 use super::moments::Axis;
 use super::sums::past_doubles;
 use super::view::{add, for_each_value, sums_column, with_view, Check};
-use crate::chain::LazyMatrix;
+use crate::chain::{ColumnCounts, LazyMatrix};
 use crate::element::{DType, Data};
 use crate::error::{Error, Result};
 use crate::matrix::Block;
@@ -95,9 +95,29 @@ pub fn filter_cells(x: &LazyMatrix, criterion: CellCriterion, session: &Session)
     };
     check_bound(parameter, bound)?;
     let check = Check::counts(x, "filter_cells");
-    let mut number = reduce(x, &CellNumbers { n_obs: x.shape().0, counts, check }, session)?;
+    let known = match x.known_rows(session) {
+        Some(rows) if counts => Some(rows.sums()?),
+        Some(rows) => rows.detected()?,
+        None => None,
+    };
+    let is_known = known.is_some();
+    let (mut number, other) = match known {
+        Some(number) => (number, Vec::new()),
+        None => {
+            let (sums, detected) = reduce(x, &CellNumbers { n_obs: x.shape().0, check }, session)?;
+            if counts {
+                (sums, detected)
+            } else {
+                (detected, sums)
+            }
+        }
+    };
     let column = if counts { "n_counts" } else { "n_genes" };
     let exact = if counts { past_doubles(x, Axis::Var, &mut number, session)? } else { None };
+    if !is_known {
+        let (sums, detected) = if counts { (&number, &other) } else { (&other, &number) };
+        x.learn_rows(sums, Some(detected), session);
+    }
     Ok(Filtered { keep: inside_bound(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: true })
 }
 
@@ -117,17 +137,24 @@ pub fn filter_genes(x: &LazyMatrix, criterion: GeneCriterion, session: &Session)
     };
     check_bound(parameter, bound)?;
     let check = Check::counts(x, "filter_genes");
-    let mut number = reduce(x, &GeneNumbers { n_vars: x.shape().1, counts, check }, session)?;
+    let known = match x.known_columns(session) {
+        Some(columns) if counts => Some(columns.sums),
+        Some(ColumnCounts { detected: Some(detected), .. }) => {
+            Some(memory::collected(detected.iter().map(|&n| n as f64), NUMBERS)?)
+        }
+        _ => None,
+    };
+    let read = || reduce(x, &GeneNumbers { n_vars: x.shape().1, counts, check }, session);
+    let mut number = known.map_or_else(read, Ok)?;
     let column = if counts { "n_counts" } else { "n_cells" };
     let exact = if counts { past_doubles(x, Axis::Obs, &mut number, session)? } else { None };
     Ok(Filtered { keep: inside_bound(&number, bound, minimum)?, number, column, exact, dtype: x.dtype(), cells: false })
 }
 
-/// The pass that gives the counts of each cell, or the number of genes detected in it.
+/// The pass that gives the counts of each cell, and the number of genes detected in it.
 #[derive(Serialize)]
 struct CellNumbers {
     n_obs: usize,
-    counts: bool,
     #[serde(skip)]
     check: Check,
 }
@@ -135,9 +162,9 @@ struct CellNumbers {
 impl Reducer for CellNumbers {
     const NAME: &'static str = "filter_cells: numbers of the cells";
     const NEEDS: Needs = Needs::FILE;
-    gives_rows!(Vec<f64>);
+    gives_rows!((Vec<f64>, Vec<f64>));
 
-    fn map(&self, block: Block) -> Result<((), Vec<f64>)> {
+    fn map(&self, block: Block) -> Result<((), (Vec<f64>, Vec<f64>))> {
         let rows = with_view!(block, view => (0..view.n_rows()).map(|i| {
             self.check.row(&view, i)?;
             let (mut sum, mut n) = (0.0, 0u32);
@@ -145,13 +172,13 @@ impl Reducer for CellNumbers {
                 sum += x;
                 n += u32::from(x != 0.0);
             });
-            Ok(if self.counts { sum } else { f64::from(n) })
+            Ok((sum, f64::from(n)))
         }).collect::<Result<_>>())?;
         Ok(((), rows))
     }
 
-    fn whole(&self) -> Result<Vec<f64>> {
-        memory::zeros(self.n_obs, NUMBERS)
+    fn whole(&self) -> Result<(Vec<f64>, Vec<f64>)> {
+        Ok((memory::zeros(self.n_obs, NUMBERS)?, memory::zeros(self.n_obs, NUMBERS)?))
     }
 }
 

@@ -262,7 +262,7 @@ pub fn highly_variable_genes(x: &LazyMatrix, options: &HvgOptions, session: &Ses
 
 /// Returns the needs of the passes of [`highly_variable_genes`] without batches.
 pub(super) fn passes(x: &LazyMatrix, flavor: Flavor, session: &Session) -> Vec<Needs> {
-    let known = x.known_sums(session).is_some();
+    let known = x.known_rows(session).is_some() && x.known_columns(session).is_some();
     let moments = (!known).then_some(batches::NEEDS);
     match flavor {
         Flavor::Seurat | Flavor::CellRanger => vec![batches::NEEDS],

@@ -19,8 +19,8 @@ use serde::Serialize;
 pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, session: &Session) -> Result<MeanVar> {
     match axis {
         Axis::Obs => {
-            let moments = match x.known_sums(session) {
-                Some(known) => Moments::of_vectors(x.shape().0, known.mean.clone(), known.m2.clone()),
+            let moments = match x.known_columns(session) {
+                Some(known) => Moments::of_vectors(x.shape().0, known.mean, known.m2),
                 None => column_moments(x, session)?,
             };
             Ok(moments.finish(ddof))

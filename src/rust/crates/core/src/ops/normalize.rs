@@ -129,15 +129,19 @@ fn totals(
 ) -> Result<(Vec<f64>, Vec<bool>)> {
     let (n_obs, n_vars) = x.shape();
     let check = Check::counts(x, "normalize_total");
-    if let (None, None, Some(known)) = (share, skip, x.known_sums(session)) {
-        return Ok((memory::copied(&known.rows, COUNTS)?, memory::zeros(n_vars, COUNTS)?));
+    if let (None, None, Some(known)) = (share, skip, x.known_rows(session)) {
+        return Ok((known.sums()?, memory::zeros(n_vars, COUNTS)?));
     }
-    reduce(x, &CellTotals { n_obs, n_vars, share, skip, check }, session)
+    let (sums, high) = reduce(x, &CellTotals { n_obs, n_vars, share, skip, check }, session)?;
+    if skip.is_none() {
+        x.learn_rows(&sums, None, session);
+    }
+    Ok((sums, high))
 }
 
 /// Returns the needs of the passes of [`normalize_total`]: none where the totals are known.
 pub(super) fn passes(x: &LazyMatrix, session: &Session) -> Vec<Needs> {
-    if x.known_sums(session).is_some() {
+    if x.known_rows(session).is_some() {
         Vec::new()
     } else {
         vec![CellTotals::NEEDS]

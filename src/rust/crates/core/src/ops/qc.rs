@@ -4,7 +4,7 @@ use super::columns::Columns;
 use super::moments::{Axis, Moments};
 use super::sums::past_doubles;
 use super::view::{add, float_column, for_each_value, single, sums_column, with_view, Check, View};
-use crate::chain::{CountSums, LazyMatrix};
+use crate::chain::{ColumnCounts, LazyMatrix};
 use crate::element::{DType, Data, Number, Value};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Positions};
@@ -162,9 +162,13 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, session: &Sessi
     let members = membership(&options.qc_vars, n_vars);
     let check = Check::counts(x, "calculate_qc_metrics");
 
+    let sets: Vec<LazyMatrix> =
+        options.qc_vars.iter().map(|set| x.select(None, Some(&positions(&set.mask)?))).collect::<Result<_>>()?;
+    let known = if percent_top.is_empty() { known(x, &sets, session)? } else { None };
+    let is_known = known.is_some();
     let pass = Quality { shape: (n_obs, n_vars), percent_top: &percent_top, n_sets, members, check };
-    let (Genes { total: mut gene_total_counts, n_cells: n_cells_by_counts, moments }, cells) =
-        reduce(x, &pass, session)?;
+    let (genes, cells) = known.map_or_else(|| reduce(x, &pass, session), Ok)?;
+    let Genes { total: mut gene_total_counts, n_cells: n_cells_by_counts, moments, whole } = genes;
     let Cells { n_genes: n_genes_by_counts, total: mut total_counts, top: pct_counts_in_top, sets: mut set_counts } =
         cells;
     let mut exact = Exact {
@@ -173,15 +177,20 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, session: &Sessi
         genes: past_doubles(x, Axis::Obs, &mut gene_total_counts, session)?,
     };
     if exact.cells.is_some() {
-        for (set, counts) in options.qc_vars.iter().zip(&mut set_counts) {
-            let genes: Vec<u32> = (0..n_vars as u32).filter(|&j| set.mask[j as usize]).collect();
-            exact.sets.push(past_doubles(&x.select(None, Some(&genes))?, Axis::Var, counts, session)?);
+        for (set, counts) in sets.iter().zip(&mut set_counts) {
+            exact.sets.push(past_doubles(set, Axis::Var, counts, session)?);
         }
     }
-    // The sums are kept for highly variable genes and normalisation, which need the same ones.
-    let (mean, m2) = moments.vectors();
-    let rows = memory::copied(&total_counts, METRICS)?;
-    x.learn_sums(CountSums { rows, columns: gene_total_counts.clone(), mean, m2 }, session);
+    if !is_known {
+        // The sums are kept for filters, normalisation and highly variable genes, which need the
+        // same ones.
+        sets.iter().zip(&set_counts).for_each(|(set, counts)| set.learn_rows(counts, None, session));
+        let n_genes = memory::collected(n_genes_by_counts.iter().map(|&n| f64::from(n)), METRICS)?;
+        x.learn_rows(&total_counts, Some(&n_genes), session);
+        let (mean, m2) = moments.vectors();
+        let (sums, detected) = (gene_total_counts.clone(), Some(n_cells_by_counts.clone()));
+        x.learn_columns(ColumnCounts { sums, detected, mean, m2, whole }, session);
+    }
     Ok(QcMetrics {
         n_genes_by_counts,
         total_counts,
@@ -194,6 +203,24 @@ pub fn calculate_qc_metrics(x: &LazyMatrix, options: &QcOptions, session: &Sessi
         dtype: x.dtype(),
         exact,
     })
+}
+
+/// Returns the positions of the genes of a mask.
+fn positions(mask: &[bool]) -> Result<Vec<u32>> {
+    memory::exactly(mask.len(), (0..).zip(mask).filter(|(_, &of)| of).map(|(j, _)| j), METRICS)
+}
+
+/// Returns the sums that earlier passes left, if they are all that is wanted: of the cells over all
+/// genes and over the genes of each set, and of the genes.
+fn known(x: &LazyMatrix, sets: &[LazyMatrix], session: &Session) -> Result<Option<(Genes, Cells)>> {
+    let (Some(rows), Some(columns)) = (x.known_rows(session), x.known_columns(session)) else { return Ok(None) };
+    let (Some(n_genes), Some(n_cells)) = (rows.detected()?, columns.detected) else { return Ok(None) };
+    let of_set = |set: &LazyMatrix| set.known_rows(session).map(|rows| rows.sums());
+    let Some(sets) = sets.iter().map(of_set).collect::<Option<Result<Vec<_>>>>() else { return Ok(None) };
+    let n_genes = memory::collected(n_genes.iter().map(|&n| n as i32), METRICS)?;
+    let cells = Cells { n_genes, total: rows.sums()?, top: Vec::new(), sets: sets? };
+    let moments = Moments::of_vectors(x.shape().0, columns.mean, columns.m2);
+    Ok(Some((Genes { total: columns.sums, n_cells, moments, whole: columns.whole }, cells)))
 }
 
 /// Returns the needs of the passes of [`calculate_qc_metrics`].
@@ -254,6 +281,8 @@ struct Genes<N = i64> {
     total: Vec<f64>,
     n_cells: Vec<N>,
     moments: Moments,
+    /// Whether all rows hold whole numbers.
+    whole: bool,
 }
 
 impl Genes {
@@ -261,6 +290,7 @@ impl Genes {
         add(&mut self.total, &next.total);
         self.n_cells.iter_mut().zip(&next.n_cells).for_each(|(all, &n)| *all += n.into());
         self.moments.merge(&next.moments);
+        self.whole &= next.whole;
     }
 }
 
@@ -280,7 +310,7 @@ impl Reducer for Quality<'_> {
     fn state(&self) -> Result<Genes> {
         let (n_vars, what) = (self.shape.1, "calculate_qc_metrics: metrics of the genes");
         let (total, n_cells) = (memory::zeros(n_vars, what)?, memory::zeros(n_vars, what)?);
-        Ok(Genes { total, n_cells, moments: Moments::new(n_vars) })
+        Ok(Genes { total, n_cells, moments: Moments::new(n_vars), whole: true })
     }
 
     fn whole(&self) -> Result<Cells> {
@@ -358,7 +388,7 @@ fn metrics<T: Number + PartialOrd>(view: &View<'_, T>, pass: &Quality<'_>) -> Re
     let mut total = memory::zeros(view.n_cols, what)?;
     genes.add_sums(&mut total);
     let moments = genes.moments((0..n_rows).map(|i| view.row(i)))?;
-    Ok((Genes { total, n_cells: genes.detected(), moments }, rows))
+    Ok((Genes { total, n_cells: genes.detected(), moments, whole: genes.is_whole() }, rows))
 }
 
 /// The count below which values go into a table of frequencies.

@@ -3,7 +3,7 @@
 use super::execute::map_fold;
 use super::Order;
 use crate::chain::LazyMatrix;
-use crate::element::Data;
+use crate::element::{Data, Number};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::Session;
@@ -41,6 +41,70 @@ impl Room {
     }
 }
 
+fn too_large(x: &LazyMatrix, needed: u64, room: &Room, about: &str) -> Error {
+    let (n, m) = x.shape();
+    Error::Memory {
+        what: format!("{n} x {m} values of {} in memory{about}", x.name()),
+        needed,
+        limit: room.limit,
+        hint: "; select fewer rows or columns, or raise the limit".to_owned(),
+    }
+}
+
+/// Returns the number of values of `x` that are stored, or of all of a dense one; `None` where it
+/// is not known before they are read. Repeated entries of a file count each, so that there may be
+/// fewer.
+///
+/// # Errors
+/// [`Error::Memory`] for more than there is room for.
+pub fn known_in(x: &LazyMatrix, room: &Room) -> Result<Option<u64>> {
+    let (n, m) = x.shape();
+    let known = match x.source().nnz() {
+        _ if !x.is_sparse() => Some(n as u64 * m as u64),
+        Some(nnz) if matches!(x.source_rows(), crate::matrix::Rows::All) && x.columns().is_none() => Some(nnz),
+        _ => None,
+    };
+    match known.map(|values| room.needed(values)).filter(|needed| *needed > room.limit) {
+        Some(needed) => Err(too_large(x, needed, room, "")),
+        None => Ok(known),
+    }
+}
+
+/// Loads all rows of a sparse `x`, in matrix order, into memory of the caller, which has a place
+/// for each value ([`known_in`]) and its own types of indices and values. Returns the ends of the
+/// rows, after a 0; places past the last end stay as they are.
+///
+/// # Errors
+/// [`Error::Internal`] for a dense `x` or too few places; the errors of the pass.
+pub fn collect_rows_into<I, V>(
+    x: &LazyMatrix,
+    session: &Session,
+    (indices, values): (&mut [I], &mut [V]),
+    index: impl Fn(u32) -> I,
+    value: impl Fn(f64) -> V,
+) -> Result<Vec<u64>> {
+    use crate::matrix::Storage;
+    memory::large_pages(indices);
+    memory::large_pages(values);
+    let mut ends = memory::room(x.shape().0 + 1, COLLECTED)?;
+    ends.push(0);
+    map_fold(x, Order::Matrix, session, Ok, |block| {
+        let wrong = || Error::Internal("a block that has no place".to_owned());
+        let Storage::Csr { indptr, indices: i, data } = &block.storage else { return Err(wrong()) };
+        let start = ends.last().copied().unwrap_or(0);
+        let to = start as usize..start as usize + i.len();
+        let (Some(indices), Some(values)) = (indices.get_mut(to.clone()), values.get_mut(to)) else {
+            return Err(wrong());
+        };
+        ends.extend(indptr.iter().skip(1).map(|&end| start + end as u64));
+        indices.iter_mut().zip(i).for_each(|(to, &i)| *to = index(i));
+        with_data!(data, v => values.iter_mut().zip(v).for_each(|(to, v)| *to = value(v.to_f64())));
+        block.recycle();
+        Ok(())
+    })?;
+    Ok(ends)
+}
+
 /// Loads all rows of `x`, in matrix order, into memory: for small selections. `limit` bounds the
 /// bytes of the result.
 ///
@@ -60,20 +124,7 @@ pub fn collect_in(x: &LazyMatrix, session: &Session, room: &Room) -> Result<crat
     use crate::element::{Array, Sparse, SparseFormat, Value};
     use crate::matrix::Storage;
     let (n, m) = x.shape();
-    let too_large = |needed: u64, about: &str| Error::Memory {
-        what: format!("{n} x {m} values of {} in memory{about}", x.name()),
-        needed,
-        limit: room.limit,
-        hint: "; select fewer rows or columns, or raise the limit".to_owned(),
-    };
-    let known = match x.source().nnz() {
-        _ if !x.is_sparse() => Some(n as u64 * m as u64),
-        Some(nnz) if matches!(x.source_rows(), crate::matrix::Rows::All) && x.columns().is_none() => Some(nnz),
-        _ => None,
-    };
-    if let Some(needed) = known.map(|values| room.needed(values)).filter(|needed| *needed > room.limit) {
-        return Err(too_large(needed, ""));
-    }
+    let known = known_in(x, room)?;
     if x.is_sparse() {
         let (mut indptr, mut indices, mut data) = (vec![0u64], Vec::new(), Data::empty(x.dtype()));
         if let Some(values) = known {
@@ -98,7 +149,7 @@ pub fn collect_in(x: &LazyMatrix, session: &Session, room: &Room) -> Result<crat
                 let whole = (indices.len() as f64 * n as f64 / rows.max(1.0)) as u64;
                 let about =
                     if rows < n as f64 { format!(" (as the first {rows} rows let expect)") } else { String::new() };
-                return Err(too_large(room.needed(whole), &about));
+                return Err(too_large(x, room.needed(whole), room, &about));
             }
             Ok(())
         })?;

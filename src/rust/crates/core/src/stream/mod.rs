@@ -39,7 +39,7 @@ mod sequence;
 
 pub use crate::team::Team;
 pub use blocks::{Blocks, Chunks};
-pub use collect::{collect, collect_in, Room};
+pub use collect::{collect, collect_in, collect_rows_into, known_in, Room};
 pub(crate) use columns::scratch;
 pub use columns::{map_columns, Bytes, Column, Label, PerColumn, Value, NO_LABEL};
 pub(crate) use execute::keeps_columns;

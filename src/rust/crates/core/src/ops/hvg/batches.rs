@@ -1,6 +1,6 @@
 //! The batches of the cells, and the moments of every gene in every batch.
 
-use crate::chain::{CountSums, LazyMatrix};
+use crate::chain::{ColumnCounts, LazyMatrix};
 use crate::element::Number;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
@@ -131,6 +131,7 @@ impl PerBatch<Pairs> {
 pub(super) struct Sums {
     gene_sums: Vec<f64>,
     moments: Moments,
+    whole: bool,
 }
 
 /// The results of one pass over the values.
@@ -141,6 +142,8 @@ pub(super) struct BatchMoments {
     pub(super) gene_sums: Vec<Vec<f64>>,
     /// The sum of each cell.
     pub(super) cell_sums: Vec<f64>,
+    /// Whether all rows hold whole numbers.
+    whole: bool,
 }
 
 impl BatchMoments {
@@ -169,18 +172,20 @@ pub(super) fn count_moments(
     if batches.given() {
         return moments(x, batches, check, None, session);
     }
-    if let Some(known) = x.known_sums(session) {
+    if let (Some(rows), Some(columns)) = (x.known_rows(session), x.known_columns(session)) {
         return Ok(BatchMoments {
-            parts: vec![Moments::of_vectors(x.shape().0, known.mean.clone(), known.m2.clone())],
-            gene_sums: vec![known.columns.clone()],
-            cell_sums: memory::copied(&known.rows, BATCHES)?,
+            parts: vec![Moments::of_vectors(x.shape().0, columns.mean, columns.m2)],
+            gene_sums: vec![columns.sums],
+            cell_sums: rows.sums()?,
+            whole: columns.whole,
         });
     }
     let found = moments(x, batches, check, None, session)?;
     if let ([part], [columns]) = (found.parts.as_slice(), found.gene_sums.as_slice()) {
         let (mean, m2) = part.clone().vectors();
-        let rows = memory::copied(&found.cell_sums, BATCHES)?;
-        x.learn_sums(CountSums { rows, columns: columns.clone(), mean, m2 }, session);
+        x.learn_rows(&found.cell_sums, None, session);
+        let counts = ColumnCounts { sums: columns.clone(), detected: None, mean, m2, whole: found.whole };
+        x.learn_columns(counts, session);
     }
     Ok(found)
 }
@@ -219,6 +224,7 @@ impl Reducer for BatchSums<'_> {
     adds_up!(PerBatch<Sums>, |sums, next| sums.merge(next, |to, from| {
         add(&mut to.gene_sums, &from.gene_sums);
         to.moments.merge(&from.moments);
+        to.whole &= from.whole;
     }));
 
     fn map(&self, block: Block) -> Result<(PerBatch<Sums>, Vec<f64>)> {
@@ -234,17 +240,46 @@ impl Reducer for BatchSums<'_> {
     }
 
     fn finish(&self, sums: PerBatch<Sums>, cell_sums: Vec<f64>) -> Result<BatchMoments> {
-        let (mut parts, mut gene_sums) = (Vec::new(), Vec::new());
+        let (mut parts, mut gene_sums, mut all_whole) = (Vec::new(), Vec::new(), true);
         let n_vars = self.shape.1;
         for of in sums.0 {
-            let Sums { gene_sums: sums, moments } = match of {
+            let Sums { gene_sums: sums, moments, whole } = match of {
                 Some(of) => of,
-                None => Sums { gene_sums: memory::zeros(n_vars, SUMS)?, moments: Moments::new(n_vars) },
+                None => Sums { gene_sums: memory::zeros(n_vars, SUMS)?, moments: Moments::new(n_vars), whole: true },
             };
             parts.push(moments);
             gene_sums.push(sums);
+            all_whole &= whole;
         }
-        Ok(BatchMoments { parts, gene_sums, cell_sums })
+        Ok(BatchMoments { parts, gene_sums, cell_sums, whole: all_whole })
+    }
+}
+
+/// The values of `exp(x) - 1` for recent `x`, addressed by a hash and compared by all bits. The
+/// logarithms of a cell are of small counts and therefore repeat.
+struct Exponentials {
+    known: [u64; Self::SLOTS],
+    results: [f64; Self::SLOTS],
+}
+
+impl Exponentials {
+    const SLOTS: usize = 256;
+    /// The bits of no number.
+    const NONE: u64 = u64::MAX;
+
+    fn new() -> Self {
+        Exponentials { known: [Self::NONE; Self::SLOTS], results: [0.0; Self::SLOTS] }
+    }
+
+    #[inline(always)]
+    fn of(&mut self, x: f64) -> f64 {
+        let bits = x.to_bits();
+        let slot = (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % Self::SLOTS;
+        if self.known[slot] != bits || bits == Self::NONE {
+            self.known[slot] = bits;
+            self.results[slot] = x.exp_m1();
+        }
+        self.results[slot]
     }
 }
 
@@ -252,12 +287,13 @@ fn sums_of<T: Number>(view: &View<'_, T>, pass: &BatchSums<'_>) -> Result<(PerBa
     let BatchSums { batches, ln, check, .. } = *pass;
     let mut columns = PerBatch::new(batches.len());
     let mut cells = memory::room(view.n_rows(), SUMS)?;
+    let mut exponentials = Exponentials::new();
     for i in 0..view.n_rows() {
         check.row(view, i)?;
         let make = || Ok(Columns::new(view.n_rows(), view.n_cols, SUMS));
         let of = columns.entry(batches.batch_of(view.positions.row(i)), make)?;
         let sum = match ln {
-            Some(ln) => of.add_of(view.row(i), |x| (x * ln).exp_m1())?,
+            Some(ln) => of.add_of(view.row(i), |x| exponentials.of(x * ln))?,
             None => of.add_counting(view.row(i))?.total,
         };
         cells.push(sum);
@@ -272,7 +308,7 @@ fn sums_of<T: Number>(view: &View<'_, T>, pass: &BatchSums<'_>) -> Result<(PerBa
                 Some(ln) => columns.moments_of(rows, |x| (x * ln).exp_m1()),
                 None => columns.moments(rows),
             };
-            Ok(Sums { gene_sums, moments: moments? })
+            Ok(Sums { gene_sums, moments: moments?, whole: columns.is_whole() })
         };
         columns.map(of).transpose()
     };

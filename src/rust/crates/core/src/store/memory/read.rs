@@ -135,9 +135,12 @@ impl Stored for Values<'_> {
     }
 
     fn max_bytes(&self) -> u64 {
-        // The bytes held, times 16 for the difference between their form here (encoded chunks) and
-        // the values that are read.
-        lock(&self.array.state).values.bytes().saturating_mul(16)
+        let state = lock(&self.array.state);
+        let held = match &state.values {
+            Held::Chunks(chunks) => chunks.len() * state.chunk.iter().product::<usize>(),
+            _ => state.shape.iter().flatten().product(),
+        };
+        held as u64 * self.array.kind.memory_bytes() as u64
     }
 
     fn read(&self, part: &Part<'_>, out: &mut [u8]) -> Result<()> {

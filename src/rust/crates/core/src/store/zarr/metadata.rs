@@ -137,17 +137,15 @@ impl Array {
     fn new(
         json: &Json,
         shape: Vec<u64>,
-        object: Option<&Json>,
+        chunk: Option<&Json>,
         of: DataType,
         (codecs, sharding): (Codecs, Option<Sharding>),
         keys: Keys,
     ) -> Result<Array, Fault> {
-        let object = object.and_then(Json::extents).filter(|o| o.len() == shape.len() && !o.contains(&0));
+        let object = chunk.and_then(Json::extents).filter(|o| o.len() == shape.len() && !o.contains(&0));
         let object = object.ok_or_else(|| {
-            Fault::Wrong(
-                "extents of a chunk, as many as of the array",
-                json.get("chunks").map_or("none that fit".into(), short),
-            )
+            let expected = "extents of a chunk, as many as of the array, none of them 0";
+            Fault::Wrong(expected, chunk.map_or("none".into(), short))
         })?;
         if let Some(sharding) = &sharding {
             if object.iter().zip(&sharding.chunk).any(|(o, c)| o % c != 0) {
