@@ -29,7 +29,7 @@ impl Monitor {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Runs `work` on this thread for the call of this monitor. Waiting for a far store, which
+    /// Runs `work` on this thread for the call of this monitor. Waiting for a remote store, which
     /// knows no session, then ends when the call is cancelled.
     pub(crate) fn during<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
         struct Back(Option<Arc<Monitor>>);
@@ -43,13 +43,12 @@ impl Monitor {
     }
 
     /// Returns the monitor of the call that this thread works for; `None` where it works for none.
-    #[cfg(feature = "remote")]
     pub(crate) fn of_thread() -> Option<Arc<Monitor>> {
         WORKING.with_borrow(Clone::clone)
     }
 
     /// Returns whether [`Monitor::cancel`] was called.
-    #[cfg(feature = "remote")]
+    #[cfg(any(feature = "remote", test))]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
