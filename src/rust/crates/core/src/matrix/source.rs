@@ -72,7 +72,7 @@ impl Rows {
 
     /// Returns the source row at delivered position `i`.
     #[inline]
-    pub fn at(&self, i: usize) -> usize {
+    pub fn row(&self, i: usize) -> usize {
         match self {
             Rows::All => i,
             Rows::List(l) => l[i] as usize,
@@ -123,9 +123,9 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         super::PackedState::None
     }
 
-    /// Reads the packed rows from the file at `path` from now on, which is made where there is none
-    /// that fits. Returns its bytes and whether it was made; `None` for a matrix that cannot be
-    /// packed.
+    /// Makes the file of packed rows at `path`, unless one of this matrix is there, and reads packed
+    /// rows from it from now on. Returns its bytes and whether it was made; `None` for a matrix that
+    /// cannot be packed.
     ///
     /// # Errors
     /// The errors of reading the matrix and of writing the file.

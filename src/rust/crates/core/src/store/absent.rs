@@ -72,7 +72,7 @@ pub(super) struct Run {
 }
 
 impl Mark {
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> FileState {
         match self.0 {}
     }
 }
@@ -132,7 +132,7 @@ impl RemoteFile {
         match self.0 {}
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> FileState {
         match self.0 {}
     }
 

@@ -49,7 +49,7 @@ mod zarr;
 
 pub use crate::codec::Compression;
 pub use attribute::Attribute;
-pub(crate) use backend::{Identity, State};
+pub(crate) use backend::{FileState, Identity};
 pub use backends::{below, libraries, named, FILTERS};
 pub(crate) use backends::{is_store, is_zarr};
 pub use external::External;

@@ -114,7 +114,7 @@ impl RemoteFile {
     }
 
     /// Returns the state in which the object was opened, which does not change.
-    pub(in crate::store) fn state(&self) -> State {
+    pub(in crate::store) fn state(&self) -> FileState {
         self.mark.state()
     }
 

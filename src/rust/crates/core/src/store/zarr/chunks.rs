@@ -61,7 +61,7 @@ pub(super) struct Chunks {
     sizes: Option<HashMap<u64, u64>>,
     pub(super) stored: u64,
     pub(super) longest: u64,
-    state: Option<State>,
+    state: Option<FileState>,
     indexes: Mutex<HashMap<u64, Known>>,
     open: Mutex<VecDeque<(u64, Arc<dyn Ranges>)>>,
 }
@@ -77,7 +77,12 @@ impl Chunks {
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] for far more chunks than are stored.
-    pub(super) fn open(files: &Arc<dyn Files>, path: &str, array: Arc<Array>, state: Option<State>) -> Result<Chunks> {
+    pub(super) fn open(
+        files: &Arc<dyn Files>,
+        path: &str,
+        array: Arc<Array>,
+        state: Option<FileState>,
+    ) -> Result<Chunks> {
         let rank = array.shape.len();
         let objects = grid::of(&array.shape, &array.object);
         let mut sizes = HashMap::new();

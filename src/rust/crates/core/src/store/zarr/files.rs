@@ -65,7 +65,7 @@ pub(super) trait Files: Send + Sync + Debug {
     ///
     /// # Errors
     /// Errors of the request, for a remote store.
-    fn state(&self) -> Result<Option<State>>;
+    fn state(&self) -> Result<Option<FileState>>;
 
     /// Returns the requests and bytes so far; `None` for a local store.
     fn traffic(&self) -> Option<Traffic> {
