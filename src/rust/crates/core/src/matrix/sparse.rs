@@ -8,7 +8,7 @@ use super::{Fetch, Location, Reads, Rows, Stamp};
 use crate::element::{DType, SparseFormat};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::session::beside;
+use crate::session::run_both;
 use crate::store::{FileState, Node, Store};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -133,7 +133,7 @@ impl SparseParts {
             }
             dataset.wanted(chunks.into_iter(), runs)
         };
-        let (indices, data) = beside(|| wanted(&self.indices), || wanted(&self.data));
+        let (indices, data) = run_both(|| wanted(&self.indices), || wanted(&self.data));
         let (indices, data) = (indices?, data?);
         let bytes = self.indices.bytes_of(&indices).saturating_add(self.data.bytes_of(&data));
         Ok(Fetch { bytes, run: Box::new(move || self.indices.fetch_ahead(&indices, Some((&self.data, &data)))) })

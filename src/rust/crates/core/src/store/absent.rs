@@ -1,7 +1,7 @@
 //! The stand-in for `remote` in a build without remote stores: no URL can be opened.
 
 use super::array::{Extent, Take, TakePiece};
-use super::backend::State;
+use super::backend::FileState;
 use super::traffic::Traffic;
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -38,7 +38,7 @@ pub fn cache_folder() -> Option<PathBuf> {
     None
 }
 
-pub(super) fn below(url: &str, _: &str) -> Result<String> {
+pub(super) fn part_url(url: &str, _: &str) -> Result<String> {
     absent(url)
 }
 

@@ -118,8 +118,8 @@ pub fn named(path: &Path, options: &[(String, String)]) -> Result<PathBuf> {
 ///
 /// # Errors
 /// The errors of [`named`].
-pub fn below(url: &Path, name: &str) -> Result<PathBuf> {
-    remote::below(&whole(&url.to_string_lossy()), name).map(PathBuf::from)
+pub fn part_url(url: &Path, name: &str) -> Result<PathBuf> {
+    remote::part_url(&whole(&url.to_string_lossy()), name).map(PathBuf::from)
 }
 
 /// Restores a URL that went through a library of paths, which merges two slashes.

@@ -5,7 +5,7 @@ use super::layout::listing;
 use crate::element::COLLECTION;
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::store::{below, is_zarr, named, External, Store};
+use crate::store::{is_zarr, named, part_url, External, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ fn at_url(place: &Path) -> Result<Vec<PathBuf>> {
     if parts.is_empty() {
         return refuse(without_parts());
     }
-    parts.iter().map(|name| below(place, name)).collect()
+    parts.iter().map(|name| part_url(place, name)).collect()
 }
 
 fn without_parts() -> String {

@@ -4,7 +4,7 @@ use super::ahead::Ahead;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::matrix::{Fetch, Reads};
-use crate::session::beside;
+use crate::session::run_both;
 use crate::store::array::{Access, ChunkedArray, Extent, Meta, Take};
 use crate::store::{Node, Traffic};
 use std::ops::Range;
@@ -148,7 +148,7 @@ impl RawDataset {
         };
         let Some((other, of_other)) = other else { return fetch(self, wanted) };
         if self.array.file().is_none() || self.array.file() != other.array.file() {
-            let (first, second) = beside(|| fetch(self, wanted), || fetch(other, of_other));
+            let (first, second) = run_both(|| fetch(self, wanted), || fetch(other, of_other));
             return first.and(second);
         }
         let all: Vec<Extent> = wanted.iter().chain(of_other).copied().collect();

@@ -7,7 +7,7 @@ use super::place::{Mark, Part, Place};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::store::array::{Extent, Take, TakePiece};
-use crate::store::backend::State;
+use crate::store::backend::FileState;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

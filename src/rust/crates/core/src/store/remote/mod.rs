@@ -45,7 +45,7 @@ pub(super) fn named(url: &str, options: &[(String, String)]) -> Result<String> {
 ///
 /// # Errors
 /// The errors of [`named`].
-pub(super) fn below(url: &str, name: &str) -> Result<String> {
+pub(super) fn part_url(url: &str, name: &str) -> Result<String> {
     let mut address = Address::new(url, &[])?;
     address.key = format!("{}/{name}", address.key);
     address.remember();

@@ -12,7 +12,7 @@ use crate::codec::crc32c;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::store::array::{Extent, Take, TakePiece};
-use crate::store::backend::State;
+use crate::store::backend::FileState;
 use crate::store::piece::Piece;
 use crate::store::remote::{self, Run};
 use std::cell::RefCell;

@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::location::Location;
 use crate::memory;
-use crate::store::backend::State;
+use crate::store::backend::FileState;
 use crate::store::traffic::Traffic;
 use std::fmt::Debug;
 

@@ -4,7 +4,7 @@
 use super::files::{Files, Ranges};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::store::backend::State;
+use crate::store::backend::FileState;
 use crate::store::remote::{Part, Place, RemoteFile};
 use crate::store::traffic::Traffic;
 use std::collections::HashMap;

@@ -6,7 +6,7 @@ use crate::error::Result;
 /// Runs `first` on a thread of its own while the calling thread runs `second`; one after the other
 /// where the system gives no thread. It is for work that waits, such as requests to a remote store.
 /// Both end when the call they work for is cancelled.
-pub(crate) fn beside<A: Send, B>(
+pub(crate) fn run_both<A: Send, B>(
     first: impl Fn() -> Result<A> + Sync,
     second: impl FnOnce() -> Result<B>,
 ) -> (Result<A>, Result<B>) {
@@ -40,9 +40,9 @@ mod tests {
         let monitor = Arc::new(Monitor::default());
         let cancelled = || Ok(Monitor::of_thread().is_some_and(|monitor| monitor.is_cancelled()));
         monitor.cancel();
-        let (first, second) = monitor.during(|| beside(cancelled, cancelled));
+        let (first, second) = monitor.during(|| run_both(cancelled, cancelled));
         assert!(first.unwrap() && second.unwrap());
-        let (first, second) = beside(|| -> Result<()> { panic!("no") }, || Ok(7));
+        let (first, second) = run_both(|| -> Result<()> { panic!("no") }, || Ok(7));
         assert!(matches!(first, Err(Error::Internal(text)) if text == "no"));
         assert_eq!(second.unwrap(), 7);
     }
