@@ -21,19 +21,20 @@ pub fn collection(path: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     if Location::named(&place).is_url() {
         return at_url(&place);
     }
-    let refuse = |message: String| Err(Error::File { path: path.into(), message });
+    let refused = |message: String| Error::File { path: path.into(), message };
     let zarr = is_zarr(path)?;
     if zarr && !says_so(&Store::open_as(path, false, External::Refuse)?)? || !zarr && !path.is_dir() {
         return Ok(Vec::new());
     }
     if !path.is_dir() {
-        return refuse("is an archive of a collection of several objects: unpack it and give the folder".to_owned());
+        let message = "is an archive of a collection of several objects: unpack it and give the folder";
+        return Err(refused(message.to_owned()));
     }
     let (files, folders) = listing(path)?;
     let (names, end) = if zarr { (folders, "") } else { (files, ".h5ad") };
-    let parts = in_order(names, end).or_else(refuse)?;
+    let parts = in_order(names, end).map_err(refused)?;
     if zarr && parts.is_empty() {
-        return refuse(without_parts());
+        return Err(refused(without_parts()));
     }
     Ok(parts.into_iter().map(|name| path.join(name)).collect())
 }
@@ -44,22 +45,19 @@ fn at_url(place: &Path) -> Result<Vec<PathBuf>> {
     if store.format() != "zarr" || !says_so(&store)? {
         return Ok(Vec::new());
     }
-    let refuse = |message: String| Err(Error::File { path: store.location().clone(), message });
-    let names = match store.keys("") {
-        Ok(names) => names,
+    let refused = |message: String| Error::File { path: store.location().clone(), message };
+    let names = store.keys("").map_err(|e| match e {
         // A server that lists nothing, and metadata that are not consolidated.
-        Err(Error::File { .. }) => {
-            return refuse(
-                "is a collection of several objects without consolidated metadata, on a server that does not say \
-                 which parts there are: give AnnDataSet() the URLs of its parts, .../dataset_0 and so on"
-                    .to_owned(),
-            );
-        }
-        Err(e) => return Err(e),
-    };
-    let parts = in_order(names, "").or_else(refuse)?;
+        Error::File { .. } => refused(
+            "is a collection of several objects without consolidated metadata, on a server that does not say which \
+             parts there are: give AnnDataSet() the URLs of its parts, .../dataset_0 and so on"
+                .to_owned(),
+        ),
+        other => other,
+    })?;
+    let parts = in_order(names, "").map_err(refused)?;
     if parts.is_empty() {
-        return refuse(without_parts());
+        return Err(refused(without_parts()));
     }
     parts.iter().map(|name| part_url(place, name)).collect()
 }

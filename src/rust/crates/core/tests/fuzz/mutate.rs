@@ -47,6 +47,7 @@ pub const TARGETS: &[&str] = &[
 /// The target that damages Zarr stores.
 pub const ZARR: &str = "zarr";
 /// The target that reads files and stores from a server with damaged answers.
+#[cfg(feature = "remote")]
 pub const REMOTE: &str = "remote";
 /// The target that damages counts in text files.
 pub const TEXT: &str = "text";

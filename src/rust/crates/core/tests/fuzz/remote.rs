@@ -48,7 +48,8 @@ fn content(number: u64, golden: &Path, place: &Path) -> Option<(Content, Random)
     let one = |bytes: &[u8]| HashMap::from([(NAME.to_owned(), Arc::new(bytes.to_vec()))]);
     let kind = r.below(5);
     if kind < 2 {
-        let seed = r.pick([ELEMENTS, MATRICES, TENX][r.below(3)])?;
+        let seeds = [ELEMENTS, MATRICES, TENX][r.below(3)];
+        let seed = r.pick(seeds)?;
         let file = std::fs::read(golden.join(seed)).ok()?;
         return Some((Content { objects: one(&file), file, valid: true }, r));
     }
@@ -92,10 +93,11 @@ pub fn run(number: u64, golden: &Path, path: &Path) -> Result<(), String> {
     }
 }
 
-type Values = Vec<(String, Result<String, Error>)>;
+/// The name of an element, and its value as a text.
+type Entry = (String, Result<String, Error>);
 
 /// Reads the elements at the root of a store, and the sums of its matrix, as texts.
-fn values(place: &Path) -> Result<Values, Error> {
+fn values(place: &Path) -> Result<Vec<Entry>, Error> {
     let store = Store::open(place)?;
     let session = Session { threads: 2, memory: 1 << 20, ..Session::default() };
     let total = |key: &str| ops::totals(&LazyMatrix::new(matrix::open(&store, key)?), &session);
@@ -110,7 +112,7 @@ fn values(place: &Path) -> Result<Values, Error> {
 
 /// Compares values with those of the file. Errors of both are the same kind of thing: what cannot be
 /// read here cannot be read there.
-fn compare(expected: &Values, found: &Values) -> Result<(), String> {
+fn compare(expected: &[Entry], found: &[Entry]) -> Result<(), String> {
     for (key, value) in found {
         let known = expected.iter().find(|known| known.0 == *key);
         match (known, value) {
@@ -230,6 +232,12 @@ fn reply(object: &[u8], range: Option<&(String, String)>, damage: Damage, is_hea
     let mut status = if place.is_some() { 206 } else { 200 };
     if damage == Damage::Status {
         status = *r.pick(&STATUSES).unwrap_or(&500);
+    }
+    // These say that there is no such object, which is a chunk that was never written, or lead to
+    // another; and a whole object is as long as its answer says.
+    let misleads = matches!(status, 301 | 302 | 307 | 404 | 410) || (damage == Damage::Length && place.is_none());
+    if misleads {
+        served(|s| s.falsified = true);
     }
     let mut body = object[place.clone().unwrap_or(0..object.len())].to_vec();
     let odd = r.odd();
