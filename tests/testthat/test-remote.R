@@ -124,3 +124,26 @@ test_that("options that are none are errors", {
     read("s3://bucket")
   })
 })
+
+test_that("a collection at a URL opens as one, or says how", {
+  skip_on_cran()
+  server <- serve()
+  on.exit(stop_serving(server))
+  folder <- file.path(server$folder, "parts.zarr")
+  for (part in c("dataset_0", "dataset_1")) {
+    write_zarr(read_h5ad(example_h5ad()), file.path(folder, part))
+  }
+  head <- '{"zarr_format":3,"node_type":"group","attributes":{"encoding-type":"annbatch-preshuffled"}'
+  group <- '"dataset_%d":{"zarr_format":3,"node_type":"group"}'
+  parts <- paste(sprintf(group, 0:1), collapse = ",")
+  consolidated <- sprintf('"consolidated_metadata":{"kind":"inline","must_understand":false,"metadata":{%s}}', parts)
+  writeLines(paste0(head, ",", consolidated, "}"), file.path(folder, "zarr.json"))
+  url <- file.path(server$url, "parts.zarr")
+  near <- read_h5ad(example_h5ad())
+  expect_identical(dim(read(url)), c(2L * nrow(near), ncol(near)))
+  expect_identical(dim(AnnDataSet(c(x = url))), c(2L * nrow(near), ncol(near)))
+  expect_error(read_zarr(url), "collection of several objects: open it with read() or AnnDataSet()", fixed = TRUE)
+  writeLines(paste0(head, "}"), file.path(folder, "zarr.json"))
+  expect_error(read(url), "give AnnDataSet\\(\\) the URLs of its parts", class = "anndataoom_error_file")
+  expect_error(read(sub("^http:", "https:", file.path(server$url, "x.h5ad"))), "without encryption at this port")
+})

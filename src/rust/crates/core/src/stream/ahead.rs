@@ -2,7 +2,7 @@
 //! blocks while the workers are at others.
 
 use crate::error::{Error, Result};
-use crate::matrix::Pass;
+use crate::matrix::{Fetch, Pass};
 use crate::session::{guard, Lease, Session, STACK};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -72,6 +72,14 @@ impl<'a> Ahead<'a> {
         }
     }
 
+    /// Locates the stored bytes of a block, unless it is read from a place on this machine.
+    fn located(&self, block: usize) -> Result<Fetch<'_>> {
+        match self.pass.is_remote(block) {
+            true => self.pass.ahead(block),
+            false => Ok(Fetch::nothing()),
+        }
+    }
+
     fn fetch(&self) {
         loop {
             let mut state = self.lock();
@@ -82,7 +90,7 @@ impl<'a> Ahead<'a> {
             state.next += 1;
             drop(state);
             let came = guard(|| {
-                let fetch = self.pass.ahead(block);
+                let fetch = self.located(block);
                 // Also in the turn of a block that cannot be located, so that the next has its turn.
                 let bytes = fetch.as_ref().map_or(0, |fetch| fetch.bytes);
                 if self.has_room(block, bytes) {
@@ -120,7 +128,7 @@ impl<'a> Ahead<'a> {
         let mut state = self.lock();
         if !state.started {
             drop(state);
-            return (self.pass.ahead(block)?.run)();
+            return (self.located(block)?.run)();
         }
         loop {
             if let Some(came) = state.came.remove(&block) {
@@ -151,7 +159,7 @@ impl<'a> Ahead<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::{Block, Fetch};
+    use crate::matrix::Block;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
