@@ -16,7 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const FIRST: u64 = 256 << 10;
 /// Upper bound of the bytes that are prefetched for sequential reads.
 const AHEAD: u64 = 4 << 20;
-/// Blocks that may be fetched along with others and not be used.
+/// Upper bound of the blocks that may be fetched along with others and not be used; of a small file
+/// fewer, a 64th of it.
 const UNUSED: u64 = 16;
 /// Upper bound of the bytes of a read that is taken for metadata, and kept in memory.
 const LARGE: u64 = 1 << 20;
@@ -43,13 +44,14 @@ struct Reads {
 }
 
 impl Reads {
-    /// Returns the number of blocks to fetch for one that is missing: more when those that came
-    /// along with earlier ones were used. About half of all blocks are used, beyond a few at the
-    /// start.
-    fn next(&self) -> u64 {
+    /// Returns the number of blocks to fetch for one that is missing in a file of `len` bytes: more
+    /// when those that came along with earlier ones were used. About half of all blocks are used,
+    /// beyond a few at the start.
+    fn next(&self, len: u64) -> u64 {
         let used = self.used.len() as u64;
         let unused = self.fetched.saturating_sub(used);
-        (used + UNUSED).saturating_sub(unused).clamp(1, AHEAD / BLOCK)
+        let may_be = (len / 64 / BLOCK).clamp(1, UNUSED);
+        (used + may_be).saturating_sub(unused).clamp(1, AHEAD / BLOCK)
     }
 }
 
@@ -232,7 +234,7 @@ impl RemoteFile {
 
     /// Reads the block `number` and those around it, in either direction, at least up to `end`.
     fn blocks_from(&self, number: u64, end: u64) -> Result<Arc<Vec<u8>>> {
-        let size = lock(&self.reads).next();
+        let size = lock(&self.reads).next(self.len());
         let there = |number: &u64| block(self.number, *number).is_some();
         let all = self.len().div_ceil(BLOCK);
         let last = end.max(number - number % size + size).min(all);
@@ -261,5 +263,22 @@ impl RemoteFile {
     /// The errors of [`RemoteFile::part`] and of `take`.
     pub(in crate::store) fn fetch_pieces(&self, extents: &[Extent], take: &mut TakePiece<'_>) -> Result<()> {
         fetch(extents, |run| self.part(run.at, run.size).map(Some), take)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_comes_along_where_it_was_used() {
+        let gigabyte = 1 << 30;
+        let mut reads = Reads { used: HashSet::new(), fetched: 4 };
+        assert_eq!((reads.next(gigabyte), reads.next(1 << 20)), (12, 1));
+        reads.used.extend(0..40);
+        assert_eq!(reads.next(gigabyte), 56);
+        // Blocks that nobody wanted bring it back to one.
+        reads.fetched = 200;
+        assert_eq!(reads.next(gigabyte), 1);
     }
 }
