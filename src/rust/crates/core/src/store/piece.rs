@@ -27,6 +27,7 @@ impl Piece {
     }
 
     /// Returns a part of this piece; `None` beyond its end.
+    #[cfg(feature = "remote")]
     pub(crate) fn part(&self, range: Range<usize>) -> Option<Piece> {
         self.get(range.clone())?;
         let range = self.range.start + range.start..self.range.start + range.end;
@@ -39,5 +40,17 @@ impl Deref for Piece {
 
     fn deref(&self) -> &[u8] {
         &self.whole[self.range.clone()]
+    }
+}
+
+#[cfg(all(test, feature = "remote"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_within_their_piece() {
+        let piece = Piece::new((0..10).collect()).part(2..8).unwrap();
+        assert_eq!((&*piece, &*piece.part(1..3).unwrap()), (&[2, 3, 4, 5, 6, 7][..], &[3, 4][..]));
+        assert!(piece.part(5..7).is_none() && piece.part(7..9).is_none());
     }
 }
