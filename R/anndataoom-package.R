@@ -15,7 +15,7 @@
 #'   of its control group). A call that needs more is an error before the work starts.
 #' * `anndataoom.scratch_limit`: most bytes in scratch files, which hold what exceeds
 #'   `anndataoom.memory` (default: the room on the disk of temporary files less a reserve).
-#' * `anndataoom.cache`: a folder that keeps parts of files far away (URLs), by their ETag, so that they
+#' * `anndataoom.cache`: a folder that keeps parts of remote files (URLs), by their ETag, so that they
 #'   are fetched once (default: none). `anndataoom.cache_limit`: most bytes in it (default: 10 GiB).
 #' * `anndataoom.scratch`: most bytes of scratch files for the packed rows of a matrix (default: as
 #'   many as the matrix takes in its file, but no more than a third of the free room; 0 turns it

@@ -174,19 +174,22 @@ check_unique <- function(names) {
 members_at <- function(path, name, external) {
   check_path(path, "files")
   if (is_url(path)) {
-    last <- basename(sub("/+$", "", sub("[?#].*", "", path)))
-    return(stats::setNames(list(read(path, external = external)), if (is.null(name)) sub("[.][^.]*$", "", last) else name))
-  }
-  path <- path.expand(path)
-  prefixes <- rs_call(rs_prefixes, path = path)
-  if (length(prefixes)) {
-    called <- paste0(if (!is.null(name)) paste0(name, "_"), sub("[_.-]+$", "", prefixes))
-    return(stats::setNames(lapply(prefixes, function(prefix) read_10x_mtx(path, prefix = prefix)), called))
+    if (rs_work("opening", rs_content, path = path) != "collection") {
+      last <- basename(sub("/+$", "", sub("[?#].*", "", path)))
+      return(stats::setNames(list(read(path, external = external)), if (is.null(name)) sub("[.][^.]*$", "", last) else name))
+    }
+  } else {
+    path <- path.expand(path)
+    prefixes <- rs_call(rs_prefixes, path = path)
+    if (length(prefixes)) {
+      called <- paste0(if (!is.null(name)) paste0(name, "_"), sub("[_.-]+$", "", prefixes))
+      return(stats::setNames(lapply(prefixes, function(prefix) read_10x_mtx(path, prefix = prefix)), called))
+    }
   }
   parts <- rs_call(rs_collection, path = path)
   if (length(parts)) {
-    called <- paste0(if (!is.null(name)) paste0(name, "_"), sub("[.]h5ad$", "", parts))
-    return(stats::setNames(lapply(file.path(path, parts), read, external = external), called))
+    called <- paste0(if (!is.null(name)) paste0(name, "_"), "dataset_", seq_along(parts) - 1L)
+    return(stats::setNames(lapply(parts, read, external = external), called))
   }
   if (is.null(name)) {
     name <- basename(normalizePath(path, mustWork = FALSE))

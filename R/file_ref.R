@@ -6,7 +6,7 @@ file_ref <- function(path, save = FALSE, external = "refuse", group = NULL, form
   check_path(path, "path")
   ref <- new.env(parent = emptyenv())
   ref$path <- place_of(path, storage_options)
-  # The state of a file far away, by which it is known again.
+  # The state of a remote file, by which it is known again.
   ref$mark <- NULL
   ref$save <- save
   ref$external <- one_of(external, c("refuse", "same-folder", "follow"), "external")

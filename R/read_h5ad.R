@@ -16,9 +16,10 @@
 #' @param storage_options Options of a URL: a named list or vector, with the names of the crate
 #'   object_store (`region`, `endpoint`, `skip_signature`, ...). Credentials are options too; by default
 #'   they come from the environment (`AWS_ACCESS_KEY_ID`, ...). For `https://`: `bearer_token`, or
-#'   `username` and `password`. For all: `timeout` (seconds) and `retries`. Secrets stay in this
-#'   process. They are in no message and in nothing that `saveRDS()` keeps; another process takes
-#'   those of its environment.
+#'   `username` and `password`. For all: `timeout`, the seconds to wait for an answer (20), and
+#'   `retries`, the repeated requests where that may help (5, within three times `timeout`). Secrets stay
+#'   in this process. They are in no message and in nothing that `saveRDS()` keeps; another process
+#'   takes those of its environment.
 #' @return An [AnnDataOOM-class].
 #' @seealso [write_h5ad()], [save_h5ad()], [close()], [relink()]
 #' @export

@@ -133,17 +133,16 @@ def _opened(path: str, name: str | None, external: str) -> dict[str, AnnDataOOM]
     an object for each.
     """
     if is_url(path):
-        last = path.split("?")[0].split("#")[0].rstrip("/").rsplit("/", 1)[-1]
-        return {os.path.splitext(last)[0] if name is None else name: read(path, external=external)}
-    prefixes = _core.prefixes(path)
-    if prefixes:
+        if _core.content(path) != "collection":
+            last = path.split("?")[0].split("#")[0].rstrip("/").rsplit("/", 1)[-1]
+            return {os.path.splitext(last)[0] if name is None else name: read(path, external=external)}
+    elif prefixes := _core.prefixes(path):
         before = "" if name is None else f"{name}_"
         return {f"{before}{prefix.rstrip('_.-')}": read_10x_mtx(path, prefix=prefix) for prefix in prefixes}
     parts = _core.collection(path)
     if parts:
         before = "" if name is None else f"{name}_"
-        called = {f"{before}{part.removesuffix('.h5ad')}": os.path.join(path, part) for part in parts}
-        return {name: read(part, external=external) for name, part in called.items()}
+        return {f"{before}dataset_{i}": read(part, external=external) for i, part in enumerate(parts)}
     if name is None:
         name = os.path.basename(os.path.abspath(path))
         name = name if os.path.isdir(path) else os.path.splitext(name)[0]

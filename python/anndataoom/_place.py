@@ -1,4 +1,4 @@
-"""Places of files: paths of this machine, and URLs of what is far away."""
+"""Places of files: paths of this machine, and URLs of remote files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def named(path, storage_options=None) -> str:
 
 
 def mark(path, file=None):
-    """Returns the state of a file, by which it is known again: its bytes; for one far away, its
+    """Returns the state of a file, by which it is known again: its bytes; for a remote one, its
     bytes and a number for its ETag.
     """
     if is_url(path):

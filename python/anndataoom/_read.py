@@ -133,8 +133,10 @@ def read_h5ad(
         Options of a URL by name, with the names of the crate object_store (`region`, `endpoint`,
         `skip_signature`, ...). Credentials are options too; by default they come from the
         environment (`AWS_ACCESS_KEY_ID`, ...). For `https://`: `bearer_token`, or `username` and
-        `password`. For all: `timeout` (seconds) and `retries`. Secrets stay in this process. They
-        are in no message and in no pickle; another process takes those of its environment.
+        `password`. For all: `timeout`, the seconds to wait for an answer (20), and `retries`, the
+        repeated requests where that may help (5, within three times `timeout`). Secrets stay in
+        this process. They are in no message and in no pickle; another process takes those of its
+        environment.
     **kwargs
         `chunk_size`; `backend` of version 0.1.8 is accepted and ignored.
 

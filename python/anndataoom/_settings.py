@@ -36,7 +36,7 @@ class Settings:
         file, but no more than a third of the free room; 0 turns it off. Results do not depend on
         it.
     cache : str or None
-        A folder that keeps parts of files far away (URLs), by their ETag, so that they are fetched
+        A folder that keeps parts of remote files (URLs), by their ETag, so that they are fetched
         once. None turns it off.
     cache_limit : int
         Most bytes in that folder. The parts that were not used for longest are removed first.

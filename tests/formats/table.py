@@ -65,7 +65,7 @@ anndata 0.7 are read too. A collection of annbatch (encoding type `annbatch-pres
 | blosc (blosclz, lz4, lz4hc, snappy, zlib, zstd), zlib, lz4, shuffle, crc32c, transpose, vlen-bytes, big-endian | yes | no |
 | several compressors after one another, shards within shards, bz2, lzma, zfp, delta, pickle, ... | error that names the codec | no |
 
-## Files far away
+## Remote files
 
 h5ad files, Zarr stores and zip archives of these are read by URL (`https://`, `http://`, `s3://`, `gs://`, `az://`), from servers
 that give ranges of bytes, with the same values as from the disk (`tests/python/test_remote.py`, `tests/testthat/test-remote.R`).

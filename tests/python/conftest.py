@@ -144,3 +144,7 @@ def example(tmp_path):
     path = tmp_path / "a.h5ad"
     a.write_h5ad(path)
     return a, path
+
+
+# The fixtures of the tests of remote stores, whose module takes functions of this one.
+from remote_files import folder, server  # noqa: E402, F401

@@ -15,6 +15,7 @@ with counts as JSON; its query sets faults, which are then those of the requests
     etag=x         appended to all ETags: all files have changed
     ranges=0       ranges are not known here
     rate=N         bytes a second
+    chunked=1      answers come in pieces, without their length
 """
 
 import email.utils
@@ -30,7 +31,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 PIECE = 1 << 16
 NONE = {
     "latency": 0.0, "fail": 0, "every": 0, "status": "500", "always": "", "etag": "", "ranges": 1, "rate": 0,
-    "stall": 30.0, "user": "",
+    "stall": 30.0, "user": "", "chunked": 0,
 }  # fmt: skip
 
 
@@ -153,7 +154,10 @@ class Handler(BaseHTTPRequestHandler):
                 first, last = first - 1, last - 1
         n = last - first + 1
         self.send_response(status)
-        self.send_header("Content-Length", str(n))
+        if faults["chunked"]:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(n))
         self.send_header("ETag", f'"{state.st_mtime_ns:x}-{size:x}{faults["etag"]}"')
         self.send_header("Last-Modified", email.utils.formatdate(state.st_mtime, usegmt=True))
         if status == 206:
@@ -168,11 +172,13 @@ class Handler(BaseHTTPRequestHandler):
             piece = file.read(min(PIECE, cut - sent))
             if not piece:
                 break
-            self.wfile.write(piece)
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if faults["chunked"] else piece)
             sent += len(piece)
             if faults["rate"]:
                 self.wfile.flush()
                 time.sleep(len(piece) / faults["rate"])
+        if faults["chunked"] and cut == n:
+            self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
         with self.server.lock:
             self.server.counts["bytes"] += sent

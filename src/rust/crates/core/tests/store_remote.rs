@@ -136,7 +136,7 @@ fn values_are_those_of_the_file() {
     let traffic = store.traffic().unwrap();
     assert!(traffic.requests > 0 && traffic.bytes > 0 && traffic.retries == 0, "{traffic:?}");
     assert_eq!(store.location().to_string(), format!("{url}/{FILE}"));
-    assert!(Store::open_to_save(format!("{url}/{FILE}")).unwrap_err().to_string().contains("far away"));
+    assert!(Store::open_to_save(format!("{url}/{FILE}")).unwrap_err().to_string().contains("is remote"));
 }
 
 #[test]

@@ -33,12 +33,12 @@ fn slots_to_py(py: Python<'_>, found: Slots) -> PyResult<Bound<'_, PyDict>> {
 }
 
 /// Returns whether a path is a URL.
-pub(crate) fn is_far(path: &Path) -> bool {
+pub(crate) fn is_remote(path: &Path) -> bool {
     Location::named(path).is_url()
 }
 
 impl File {
-    /// Runs something that is short for a file of this machine; for one far away it may be long,
+    /// Runs something that is short for a file of this machine; for a remote one it may be long,
     /// and is watched.
     fn quick<T: Send>(&self, py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
         match self.0.traffic() {
@@ -51,7 +51,7 @@ impl File {
 /// Converts a location to a path, or to text where it is a URL.
 pub(crate) fn place_to_py<'py>(py: Python<'py>, location: &Location) -> PyResult<Bound<'py, PyAny>> {
     let place = PathBuf::from(location);
-    if is_far(&place) {
+    if is_remote(&place) {
         return Ok(place.to_string_lossy().into_owned().into_pyobject(py)?.into_any());
     }
     place.into_pyobject(py).map(Bound::into_any)
@@ -89,14 +89,14 @@ impl File {
                 store.subgroup(group)
             }
         };
-        match is_far(&path) {
+        match is_remote(&path) {
             true => run(py, |_| open()),
             false => py.detach(|| quick(open)),
         }
         .map(File)
     }
 
-    /// Requests and bytes of a store far away so far, those sent again, and bytes of the cache on
+    /// Requests and bytes of a remote store so far, those sent again, and bytes of the cache on
     /// this machine; None for a file of this machine.
     fn traffic(&self) -> Option<(u64, u64, u64, u64)> {
         self.0.traffic().map(|t| (t.requests, t.bytes, t.retries, t.cached))

@@ -1,7 +1,7 @@
 //! Converts text files of other programs to h5ad files.
 
 use crate::run::{quick, run};
-use crate::store::is_far;
+use crate::store::is_remote;
 use anndataoom_core::text::{self, MtxOptions, TextOptions};
 use pyo3::prelude::*;
 use std::path::PathBuf;
@@ -40,16 +40,21 @@ pub(crate) fn read_text(
 /// Looks into a file or folder and returns the name of its kind.
 #[pyfunction]
 pub(crate) fn content(py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
-    match is_far(&path) {
+    match is_remote(&path) {
         true => run(py, |_| Ok(text::content(path)?.name())),
         false => py.detach(|| quick(|| Ok(text::content(path)?.name()))),
     }
 }
 
-/// Returns the names of the parts of a collection; none where the path is no collection.
+/// Returns the paths or URLs of the parts of a collection; none where the path is no collection.
 #[pyfunction]
 pub(crate) fn collection(py: Python<'_>, path: PathBuf) -> PyResult<Vec<String>> {
-    py.detach(|| quick(|| text::collection(&path)))
+    let parts =
+        || text::collection(&path).map(|parts| parts.iter().map(|p| p.to_string_lossy().into_owned()).collect());
+    match is_remote(&path) {
+        true => run(py, |_| parts()),
+        false => py.detach(|| quick(parts)),
+    }
 }
 
 /// Returns the file name prefixes of the matrices in a folder that has several; empty for a single

@@ -59,7 +59,7 @@ fn rs_place(args: Robj) -> Robj {
     })
 }
 
-/// Runs something that is short for a file of this machine; for one far away it may be long, and is
+/// Runs something that is short for a file of this machine; for a remote one it may be long, and is
 /// watched.
 fn watched<T: Send>(a: &Args, store: &Arc<Store>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     match store.traffic() {

@@ -48,10 +48,14 @@ fn rs_content(args: Robj) -> Robj {
     })
 }
 
-/// Returns the names of the parts of a collection; argument `path`.
+/// Returns the paths or URLs of the parts of a collection; argument `path`.
 #[extendr]
 fn rs_collection(args: Robj) -> Robj {
-    reply(args, |a, _| Ok(text::collection(a.str("path")?)?.into()))
+    reply(args, |a, _| {
+        let path = a.str("path")?;
+        let parts = run(a, |_| text::collection(path))?;
+        Ok(parts.iter().map(|part| part.to_string_lossy().into_owned()).collect::<Vec<_>>().into())
+    })
 }
 
 /// Returns the prefixes of the files of several matrices in a folder, none when no prefix is

@@ -54,6 +54,6 @@ pub use slots::{Layer, Slots};
 pub use strings::Strings;
 pub(crate) use tenx::is_10x;
 pub use tenx::{read_10x, TenX};
-pub use tree::{tree, Entries, RawTree, Tree, SLOTS};
+pub use tree::{tree, Entries, RawTree, Tree, COLLECTION, SLOTS};
 pub use value::{Array, Categorical, DataFrame, NaValue, Nullable, Scalar, Sparse, SparseFormat, Value};
 pub use write::{copy, write};

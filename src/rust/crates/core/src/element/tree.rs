@@ -31,6 +31,9 @@ pub struct RawTree {
     pub varm: Entries,
 }
 
+/// The `encoding-type` of a store with several objects, which annbatch writes.
+pub const COLLECTION: &str = "annbatch-preshuffled";
+
 /// The slots that hold elements by key.
 pub const SLOTS: [&str; 6] = ["layers", "obsm", "varm", "obsp", "varp", "uns"];
 
@@ -43,8 +46,11 @@ pub const SLOTS: [&str; 6] = ["layers", "obsm", "varm", "obsp", "varp", "uns"];
 pub fn tree(store: &Arc<Store>) -> Result<Tree> {
     for required in ["obs", "var"] {
         if !store.exists(required) {
+            let encoding = store.attribute("", "encoding-type").ok().flatten();
             let tenx = if super::tenx::is_10x(store) {
                 "it is a file of 10x Genomics: open it with read_10x_h5()"
+            } else if encoding.is_some_and(|encoding| encoding.text() == Some(COLLECTION)) {
+                "it is a collection of several objects: open it with read() or AnnDataSet()"
             } else {
                 "is this an h5ad file?"
             };

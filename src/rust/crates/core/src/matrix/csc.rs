@@ -302,8 +302,8 @@ impl CscPass<'_> {
             }
         }
         let is_packed = |run: &Range<u64>| self.from.packed.as_ref().is_some_and(|packed| packed.holds(run.start));
-        if self.parts.is_far() && !runs.first().is_some_and(is_packed) {
-            self.parts.fetch_ahead(&runs, None)?;
+        if self.parts.is_remote() && !runs.first().is_some_and(is_packed) {
+            (self.parts.ahead(&runs, None)?.run)()?;
         }
         self.parts.read(&runs, sum, &self.from, &mut decoded)?;
         let n_rows = self.parts.shape.0;

@@ -6,7 +6,7 @@ use super::rows::{Decoded, Wanted};
 use super::spare;
 use super::sparse::{touched, SparseParts};
 use super::{
-    cut_blocks, Block, ColumnMap, Layout, Location, PackedState, Pass, Positions, Reads, Rows, Source, Stamp,
+    cut_blocks, Block, ColumnMap, Fetch, Layout, Location, PackedState, Pass, Positions, Reads, Rows, Source, Stamp,
     BLOCK_VALUES,
 };
 use crate::element::DType;
@@ -168,15 +168,11 @@ impl Pass for CsrPass<'_> {
         values as usize * (4 + self.parts.data.dtype().size())
     }
 
-    fn stored(&self, block: usize) -> usize {
-        if !self.parts.is_far() || self.is_packed(block) {
-            return 0;
-        }
-        let value = 4 + self.parts.data.dtype().size();
-        self.parts.stored_bytes((self.cost(block) / value) as u64)
+    fn is_remote(&self, block: usize) -> bool {
+        self.parts.is_remote() && !self.is_packed(block)
     }
 
-    fn ahead(&self, block: usize) -> Result<()> {
+    fn ahead(&self, block: usize) -> Result<Fetch<'_>> {
         let wanted = Wanted::new(&self.rows, &self.blocks[block])?;
         let indptr = &self.parts.indptr;
         let runs: Vec<Range<u64>> = wanted.runs().iter().map(|r| indptr[r.start]..indptr[r.end]).collect();
@@ -186,7 +182,7 @@ impl Pass for CsrPass<'_> {
             let last = |i: usize| indptr[rows.row(i) + 1];
             range.clone().rev().find(|&i| last(i) > indptr[rows.row(i)]).map(|i| last(i) - 1)
         });
-        self.parts.fetch_ahead(&runs, before)
+        self.parts.ahead(&runs, before)
     }
 
     fn read(&self, block: usize) -> Result<Block> {

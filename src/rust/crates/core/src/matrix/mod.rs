@@ -26,6 +26,6 @@ pub(crate) use index::{hash, pack, Bits, ColumnIndex, Writer as IndexWriter};
 pub use memory::MemorySource;
 pub use open::open;
 pub use packed::{State as PackedState, Trouble as PackedTrouble};
-pub use source::{cut_blocks, Layout, Location, Pass, Reads, Rows, Source, BLOCK_ROWS, BLOCK_VALUES};
+pub use source::{cut_blocks, Fetch, Layout, Location, Pass, Reads, Rows, Source, BLOCK_ROWS, BLOCK_VALUES};
 pub use stamp::Stamp;
 pub(crate) use vector::Vector;

@@ -170,6 +170,22 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     }
 }
 
+/// The stored bytes of a block in a remote store, which are located, and the work that fetches
+/// them.
+pub struct Fetch<'a> {
+    /// The number of bytes; an estimate where the store does not tell it.
+    pub bytes: u64,
+    /// The work.
+    pub run: Box<dyn FnOnce() -> Result<()> + Send + 'a>,
+}
+
+impl Fetch<'_> {
+    /// Returns the fetch of no bytes.
+    pub fn nothing() -> Self {
+        Fetch { bytes: 0, run: Box::new(|| Ok(())) }
+    }
+}
+
 /// One pass: a fixed sequence of blocks that depends on the source and the rows alone, never on
 /// threads or memory. Blocks may be read from several threads and out of order, each once;
 /// neighbouring blocks share a decoded chunk where they meet.
@@ -182,19 +198,20 @@ pub trait Pass: Send + Sync {
     /// flight.
     fn cost(&self, block: usize) -> usize;
 
-    /// Returns the approximate stored bytes of the block if they are in a remote store, else 0.
-    fn stored(&self, block: usize) -> usize {
+    /// Returns whether the stored bytes of a block are in a remote store.
+    fn is_remote(&self, block: usize) -> bool {
         let _ = block;
-        0
+        false
     }
 
-    /// Prefetches the stored bytes of a block in a remote store, for a later [`Pass::read`].
+    /// Locates the stored bytes of a block in a remote store, which may take requests of its own.
+    /// Returns the work that prefetches them for a later [`Pass::read`].
     ///
     /// # Errors
-    /// Errors of fetching them.
-    fn ahead(&self, block: usize) -> Result<()> {
+    /// Errors of locating them; the work returns those of fetching them.
+    fn ahead(&self, block: usize) -> Result<Fetch<'_>> {
         let _ = block;
-        Ok(())
+        Ok(Fetch::nothing())
     }
 
     /// Reads block `block`. Its positions are `Positions::Range(blocks()[block])`, its values are

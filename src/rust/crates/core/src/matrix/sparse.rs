@@ -4,10 +4,11 @@ use super::disk::{with_plain, Cursor, Plain, RawDataset, Shared};
 use super::index::hash_words;
 use super::packed::Packed;
 use super::rows::Fault;
-use super::{Location, Reads, Rows, Stamp};
+use super::{Fetch, Location, Reads, Rows, Stamp};
 use crate::element::{DType, SparseFormat};
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::session::run_both;
 use crate::store::{FileState, Node, Store};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -111,21 +112,16 @@ impl SparseParts {
     }
 
     /// Returns whether the matrix is in a remote store.
-    pub(super) fn is_far(&self) -> bool {
-        self.data.is_far()
+    pub(super) fn is_remote(&self) -> bool {
+        self.data.is_remote()
     }
 
-    /// Returns the approximate stored bytes of `values` values and their indices.
-    pub(super) fn stored_bytes(&self, values: u64) -> usize {
-        self.indices.stored_bytes(values) + self.data.stored_bytes(values)
-    }
-
-    /// Fetches the stored bytes of values in `runs` (ascending), of both arrays at a time, but the
-    /// chunks up to that with the value `before`.
+    /// Locates the stored bytes of values in `runs` (ascending), but the chunks up to that with the
+    /// value `before`. Returns the work that fetches those of both arrays at the same time.
     ///
     /// # Errors
-    /// Errors of finding and of fetching them.
-    pub(super) fn fetch_ahead(&self, runs: &[Range<u64>], before: Option<u64>) -> Result<()> {
+    /// Errors of locating them; the work returns those of fetching them.
+    pub(super) fn ahead(&self, runs: &[Range<u64>], before: Option<u64>) -> Result<Fetch<'_>> {
         let wanted = |dataset: &RawDataset| {
             let len = if dataset.is_contiguous() { 1 } else { dataset.chunk()[0] };
             let mut next = before.map_or(0, |value| value / len + 1);
@@ -137,8 +133,10 @@ impl SparseParts {
             }
             dataset.wanted(chunks.into_iter(), runs)
         };
-        let (indices, data) = (wanted(&self.indices)?, wanted(&self.data)?);
-        self.indices.fetch_ahead(&indices, Some((&self.data, &data)))
+        let (indices, data) = run_both(|| wanted(&self.indices), || wanted(&self.data));
+        let (indices, data) = (indices?, data?);
+        let bytes = self.indices.bytes_of(&indices).saturating_add(self.data.bytes_of(&data));
+        Ok(Fetch { bytes, run: Box::new(move || self.indices.fetch_ahead(&indices, Some((&self.data, &data)))) })
     }
 
     /// Drops prefetched bytes that were not read.

@@ -89,7 +89,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
     let traffic = source.traffic();
     let place = match (x.location(), traffic) {
         (None, _) => "in memory".into(),
-        (_, Some(_)) => format!("at most {} far away", bytes(source.disk_bytes())),
+        (_, Some(_)) => format!("at most {} in a remote store", bytes(source.disk_bytes())),
         (_, None) => bytes(source.disk_bytes()) + " on disk",
     };
     facts.push((
@@ -105,7 +105,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
     if let Some(Traffic { requests, retries, bytes: came, cached }) = traffic {
         let again = if retries > 0 { format!(", {} of them sent again", big(retries)) } else { String::new() };
         let kept = if cached > 0 { format!("; {} of the cache on this machine", bytes(cached)) } else { String::new() };
-        facts.push(("far away", format!("{} requests so far{again}, {} fetched{kept}", big(requests), bytes(came))));
+        facts.push(("remote", format!("{} requests so far{again}, {} fetched{kept}", big(requests), bytes(came))));
     }
     facts.extend(x.queued().iter().enumerate().map(|(i, q)| ("queued", format!("{}. {}", i + 1, q.line(&call)))));
     facts.push((

@@ -66,7 +66,10 @@ pub fn index_columns(x: &LazyMatrix, dir: &Path, session: &Session) -> Result<In
 /// Returns the name of a file of this kind, which differs for each store and element.
 pub(super) fn name_beside(location: &Location, kind: &str) -> String {
     let Location { store, element } = location;
-    let stem = store.path().and_then(Path::file_stem).map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+    let text = store.to_string();
+    // The name of a remote file is the last of its URL, without a query.
+    let path = store.path().unwrap_or(Path::new(text.split(['?', '#']).next().unwrap_or_default()));
+    let stem = path.file_stem().map_or_else(|| "matrix".to_owned(), |stem| stem.to_string_lossy().into_owned());
     let key = crate::matrix::hash(format!("{store}\0{element}").as_bytes());
     format!("{stem}.{}.{key:016x}.{kind}", element.replace('/', "_"))
 }

@@ -1,6 +1,7 @@
 //! The session: threads, memory, scratch space, caches and control, in one value that is passed to
 //! all long work. Calls share no other resources.
 
+mod both;
 mod budget;
 mod caches;
 mod guard;
@@ -13,6 +14,7 @@ mod scratch;
 mod session;
 mod watch;
 
+pub(crate) use both::run_both;
 pub use budget::{Budget, Held, Lease};
 pub use caches::Caches;
 pub(crate) use caches::Identity;

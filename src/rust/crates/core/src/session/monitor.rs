@@ -43,13 +43,12 @@ impl Monitor {
     }
 
     /// Returns the monitor of the call that this thread works for; `None` where it works for none.
-    #[cfg(feature = "remote")]
     pub(crate) fn of_thread() -> Option<Arc<Monitor>> {
         WORKING.with_borrow(Clone::clone)
     }
 
     /// Returns whether [`Monitor::cancel`] was called.
-    #[cfg(feature = "remote")]
+    #[cfg(any(feature = "remote", test))]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }

@@ -1,6 +1,6 @@
 //! The stand-in for `remote` in a build without remote stores: no URL can be opened.
 
-use super::array::{Extent, Take};
+use super::array::{Extent, Take, TakePiece};
 use super::backend::FileState;
 use super::traffic::Traffic;
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 fn absent<T>(url: &str) -> Result<T> {
     let scheme = url.split("://").next().unwrap_or_default();
     Err(Error::State(format!(
-        "'{scheme}://...' is far away, and this build of anndataoom reads files of this machine alone: install it without \
+        "'{scheme}://...' is remote, and this build of anndataoom reads files of this machine alone: install it without \
          ANNDATAOOM_REMOTE=false in the environment, or download the file"
     )))
 }
@@ -38,6 +38,10 @@ pub fn cache_folder() -> Option<PathBuf> {
     None
 }
 
+pub(super) fn part_url(url: &str, _: &str) -> Result<String> {
+    absent(url)
+}
+
 pub(super) fn ends_in(_: &Location, _: &[&str]) -> bool {
     false
 }
@@ -46,7 +50,7 @@ pub(super) fn ends_in(_: &Location, _: &[&str]) -> bool {
 pub(super) struct Place(Infallible);
 
 #[derive(Debug)]
-pub(super) struct FarFile(Infallible);
+pub(super) struct RemoteFile(Infallible);
 
 /// The part of an object that is requested.
 pub(super) enum Part {
@@ -73,8 +77,12 @@ impl Mark {
     }
 }
 
-pub(super) fn fetch(_: &[Extent], _: impl Fn(&Run) -> Result<Option<Vec<u8>>> + Sync, _: &mut Take<'_>) -> Result<()> {
-    Err(Error::Internal("there is nothing far away".to_owned()))
+pub(super) fn fetch(
+    _: &[Extent],
+    _: impl Fn(&Run) -> Result<Option<Vec<u8>>> + Sync,
+    _: &mut TakePiece<'_>,
+) -> Result<()> {
+    Err(Error::Internal("there is nothing remote".to_owned()))
 }
 
 impl Place {
@@ -103,12 +111,12 @@ impl Place {
     }
 }
 
-impl FarFile {
-    pub(super) fn open(place: &Arc<Place>, _: &str) -> Result<Option<FarFile>> {
+impl RemoteFile {
+    pub(super) fn open(place: &Arc<Place>, _: &str) -> Result<Option<RemoteFile>> {
         match place.0 {}
     }
 
-    pub(super) fn open_end(place: &Arc<Place>, _: &str, _: u64) -> Result<Option<FarFile>> {
+    pub(super) fn open_end(place: &Arc<Place>, _: &str, _: u64) -> Result<Option<RemoteFile>> {
         match place.0 {}
     }
 
@@ -137,6 +145,14 @@ impl FarFile {
     }
 
     pub(super) fn fetch(&self, _: &[Extent], _: &mut Take<'_>) -> Result<()> {
+        match self.0 {}
+    }
+
+    pub(super) fn fetch_pieces(&self, _: &[Extent], _: &mut TakePiece<'_>) -> Result<()> {
+        match self.0 {}
+    }
+
+    pub(super) fn is_marked(&self) -> bool {
         match self.0 {}
     }
 }

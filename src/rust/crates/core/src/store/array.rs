@@ -7,6 +7,7 @@
 use crate::codec::pipeline::Pipeline;
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::store::piece::Piece;
 use std::fmt::Debug;
 
 /// A range of stored bytes in one of the store's files or objects.
@@ -78,6 +79,9 @@ pub(crate) struct Meta {
 /// The callback that takes stored bytes, see [`ChunkedArray::fetch`].
 pub(crate) type Take<'a> = dyn FnMut(usize, Option<&[u8]>) -> Result<()> + 'a;
 
+/// The callback that takes stored bytes and may keep them, see [`ChunkedArray::fetch_pieces`].
+pub(crate) type TakePiece<'a> = dyn FnMut(usize, Option<Piece>) -> Result<()> + 'a;
+
 /// An array of numbers that can be read chunk by chunk, from any thread. Chunks are numbered
 /// row-major in their grid. Callers ask only for chunks and boxes within the extents.
 pub(crate) trait ChunkedArray: Send + Sync + Debug {
@@ -101,12 +105,21 @@ pub(crate) trait ChunkedArray: Send + Sync + Debug {
     /// [`Error::Io`](crate::Error::Io) when the system refuses to read them; errors of `take`.
     fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()>;
 
+    /// Fetches extents as [`ChunkedArray::fetch`] does, for a `take` that keeps their bytes. Bytes of
+    /// a remote store are handed on as they came; others are copied.
+    ///
+    /// # Errors
+    /// The errors of [`ChunkedArray::fetch`].
+    fn fetch_pieces(&self, extents: &[Extent], take: &mut TakePiece<'_>) -> Result<()> {
+        self.fetch(extents, &mut |i, bytes| take(i, bytes.map(Piece::copied).transpose()?))
+    }
+
     /// Returns whether the array is in a remote store, where each request takes long.
-    fn is_far(&self) -> bool {
+    fn is_remote(&self) -> bool {
         false
     }
 
-    /// Returns the number of the file far away that all its extents are in; `None` for an array
+    /// Returns the number of the remote file that all its extents are in; `None` for an array
     /// of this machine, or in several objects. Arrays of the same file can be fetched together.
     fn file(&self) -> Option<u64> {
         None

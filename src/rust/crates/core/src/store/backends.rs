@@ -1,7 +1,7 @@
 //! The backends that exist, and the choice of one for a store.
 
 use super::backend::Backend;
-use super::remote::{self, FarFile, Place};
+use super::remote::{self, Place, RemoteFile};
 use super::sink::StoreSink;
 use super::{hdf5, zarr, External};
 use crate::error::{Error, Result};
@@ -40,7 +40,7 @@ pub(crate) fn is_zarr(path: &Path) -> Result<bool> {
 pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dyn Backend>> {
     let location = Location::named(&named(path, &[])?);
     if location.is_url() {
-        return open_far(&location, save);
+        return open_remote(&location, save);
     }
     // Files that are missing or unreadable are reported by the backend that opens them.
     match zarr::is_zarr(path) {
@@ -61,10 +61,10 @@ pub(super) fn hand_on(store: &Arc<dyn Backend>) {
     *HANDED.lock().unwrap_or_else(PoisonError::into_inner) = Some(handed);
 }
 
-fn open_far(location: &Location, save: bool) -> Result<Arc<dyn Backend>> {
+fn open_remote(location: &Location, save: bool) -> Result<Arc<dyn Backend>> {
     if save {
         return Err(Error::State(format!(
-            "'{location}' is far away, and is not saved into: open it with mode \"r\", and write another file with \
+            "'{location}' is remote, and is not saved into: open it with mode \"r\", and write another file with \
              write_h5ad() or write_zarr()"
         )));
     }
@@ -75,26 +75,25 @@ fn open_far(location: &Location, save: bool) -> Result<Arc<dyn Backend>> {
             return Ok(backend);
         }
     }
-    let none = || Error::Io {
-        path: place.location().clone(),
-        action: "open",
-        kind: ErrorKind::NotFound,
-        message: "not found: there is no such object, and no Zarr store in it".to_owned(),
+    let none = || {
+        let bucket = if location.to_string().starts_with("http") { "" } else { "bucket or " };
+        let message = format!("not found: there is no such {bucket}object, and no Zarr store in it");
+        Error::Io { path: place.location().clone(), action: "open", kind: ErrorKind::NotFound, message }
     };
     if remote::ends_in(location, &[".zarr"]) {
-        if let Some(store) = zarr::open_far(&place)? {
+        if let Some(store) = zarr::open_remote(&place)? {
             return Ok(store);
         }
     }
     // The list of an archive is at its end.
     if remote::ends_in(location, &[".zip"]) {
-        return zarr::open_far_archive(FarFile::open_end(&place, "", 1 << 17)?.ok_or_else(none)?);
+        return zarr::open_remote_archive(RemoteFile::open_end(&place, "", 1 << 17)?.ok_or_else(none)?);
     }
-    match FarFile::open(&place, "")? {
-        Some(file) if zarr::is_archive(&file)? => zarr::open_far_archive(file),
-        Some(file) => hdf5::open_far(file),
+    match RemoteFile::open(&place, "")? {
+        Some(file) if zarr::is_archive(&file)? => zarr::open_remote_archive(file),
+        Some(file) => hdf5::open_remote(file),
         None if remote::ends_in(location, &[".zarr"]) => Err(none()),
-        None => zarr::open_far(&place)?.ok_or_else(none),
+        None => zarr::open_remote(&place)?.ok_or_else(none),
     }
 }
 
@@ -113,6 +112,14 @@ pub fn named(path: &Path, options: &[(String, String)]) -> Result<PathBuf> {
             Err(Error::parameter("storage_options", expected, format!("'{}'", path.display())))
         }
     }
+}
+
+/// Returns the URL of a part of the store at a URL, with the same options and secrets.
+///
+/// # Errors
+/// The errors of [`named`].
+pub fn part_url(url: &Path, name: &str) -> Result<PathBuf> {
+    remote::part_url(&whole(&url.to_string_lossy()), name).map(PathBuf::from)
 }
 
 /// Restores a URL that went through a library of paths, which merges two slashes.

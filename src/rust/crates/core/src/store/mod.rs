@@ -31,6 +31,7 @@ mod group;
 mod hdf5;
 mod kind;
 mod memory;
+pub(crate) mod piece;
 pub(crate) mod positioned;
 #[cfg(feature = "remote")]
 mod remote;
@@ -50,7 +51,7 @@ pub use crate::codec::Compression;
 pub use attribute::Attribute;
 pub(crate) use backend::{FileState, Identity};
 pub(crate) use backends::{is_store, is_zarr};
-pub use backends::{libraries, named, FILTERS};
+pub use backends::{libraries, named, part_url, FILTERS};
 pub use external::External;
 pub(crate) use kind::{Kind, Padding};
 pub use memory::Memory;

@@ -87,7 +87,9 @@ impl Store {
         let found = match self.format() {
             found if found == format => return Ok(()),
             "zarr" => "is a Zarr store: open it with read_zarr(), or with read(), which finds out what there is",
-            _ => "is an HDF5 file, no Zarr store: open it with read_h5ad(), or with read(), which finds out what there is",
+            _ => {
+                "is an HDF5 file, no Zarr store: open it with read_h5ad(), or with read(), which finds out what there is"
+            }
         };
         Err(Error::File { path: self.location().clone(), message: found.to_owned() })
     }

@@ -174,7 +174,7 @@ impl<'a> Opened<'a> {
                 Some(ahead) => {
                     ahead.wait(b)?;
                     let block = pass.read(b)?;
-                    ahead.read();
+                    ahead.read(b);
                     block
                 }
             };

@@ -42,7 +42,7 @@ struct Text {
 impl Text {
     fn open(path: &Path) -> Result<Text> {
         if Location::named(path).is_url() {
-            let message = "is far away, and texts are read from this machine alone: download it".to_owned();
+            let message = "is remote, and texts are read from this machine alone: download it".to_owned();
             return Err(Error::File { path: Location::named(path), message });
         }
         let file = File::open(path).map_err(|e| Error::io(path, "open", &e))?;

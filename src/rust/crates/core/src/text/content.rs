@@ -124,12 +124,6 @@ fn in_store(path: &Path) -> Result<Content> {
     let zarr = store.format() == "zarr";
     store.hand_on();
     let anndata = if zarr { Content::Zarr } else { Content::H5ad };
-    if store.location().is_url() && says_so(&store)? {
-        let message =
-            "is a collection of several objects, which is not opened at a URL as a whole: give AnnDataSet() the \
-                       URLs of its parts, .../dataset_0 and so on";
-        return Err(Error::File { path: store.location().clone(), message: message.to_owned() });
-    }
     Ok(if zarr && says_so(&store)? {
         Content::Collection
     } else if mudata::modalities(&store)?.is_some() {

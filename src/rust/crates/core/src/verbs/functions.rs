@@ -33,7 +33,7 @@ const OPTIONS: Param = param(
     "storage_options",
     Kind::Object("the options of a URL, each a text, number or truth value by its name"),
     Preset::Nothing,
-    "Options of a store far away, credentials among them.",
+    "Options of a remote store, credentials among them.",
 );
 /// Makes the parameter `chunk_size` with a default.
 const fn rows(default: i64) -> Param {

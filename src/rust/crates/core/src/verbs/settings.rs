@@ -32,13 +32,13 @@ pub static SETTINGS: &[Param] = &[
         "cache",
         Kind::Path,
         Preset::Nothing,
-        "The folder that keeps parts of files far away; none are kept without it.",
+        "The folder that keeps parts of remote files; none are kept without it.",
     ),
     param(
         "cache_limit",
         Kind::Whole(1 << 20, 1 << 50),
         Preset::Whole(10 << 30),
-        "Most bytes of files far away in that folder.",
+        "Most bytes of remote files in that folder.",
     ),
     param(
         "array_limit",

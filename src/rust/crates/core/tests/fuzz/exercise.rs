@@ -19,19 +19,23 @@ const DEEPEST: usize = 12;
 /// Opens the file and reads everything in it with every reader. The error returned is the first one
 /// of a reader that is a defect of ours or does not say where it is from.
 pub fn everything(file: &Path) -> Result<(), String> {
-    let store = match Store::open(file) {
-        Ok(store) => store,
-        Err(e) => return judge(&e).and_then(|()| as_text(file)),
-    };
+    match Store::open(file) {
+        Ok(store) => all_of(&store, &file.with_file_name("copy.h5ad")),
+        Err(e) => judge(&e).and_then(|()| as_text(file)),
+    }
+}
+
+/// Reads everything in a store with every reader, and copies it to `copied`.
+pub fn all_of(store: &Arc<Store>, copied: &Path) -> Result<(), String> {
     let mut errors = Vec::new();
     let mut keep = |e: Option<Error>| errors.extend(e);
-    keep(element::tree(&store).err());
-    keep(element::read_10x(&store, None).err());
-    keep(element::seurat::read_h5seurat(&store, None, None).err());
-    keep(element::loom::read_loom(&store, &element::loom::LoomOptions::default()).err());
-    match element::mudata::modalities(&store) {
+    keep(element::tree(store).err());
+    keep(element::read_10x(store, None).err());
+    keep(element::seurat::read_h5seurat(store, None, None).err());
+    keep(element::loom::read_loom(store, &element::loom::LoomOptions::default()).err());
+    match element::mudata::modalities(store) {
         Ok(names) => names.unwrap_or_default().iter().take(5).for_each(|name| {
-            keep(element::mudata::shared_frame(&store, "obs", name).err());
+            keep(element::mudata::shared_frame(store, "obs", name).err());
             let tree =
                 store.subgroup(&format!("{}/{name}", element::mudata::MODALITIES)).and_then(|s| element::tree(&s));
             keep(tree.err());
@@ -43,7 +47,7 @@ pub fn everything(file: &Path) -> Result<(), String> {
     while at < paths.len() {
         let path = paths[at].clone();
         at += 1;
-        keep(element::describe(&store, &path).err());
+        keep(element::describe(store, &path).err());
         match store.node(&path) {
             Ok(node) if node.is_group() && path.split('/').count() <= DEEPEST => match node.keys() {
                 Ok(keys) => {
@@ -59,16 +63,16 @@ pub fn everything(file: &Path) -> Result<(), String> {
         if path.is_empty() {
             continue;
         }
-        keep(element::read(&store, &path).err());
-        keep(element::read_selected(&store, &path, Some(&[1, 0, 0]), None).err());
-        keep(element::read_index(&store, &path).err());
-        match element::column_names(&store, &path) {
-            Ok(names) => names.iter().take(30).for_each(|n| keep(element::read_column(&store, &path, n).err())),
+        keep(element::read(store, &path).err());
+        keep(element::read_selected(store, &path, Some(&[1, 0, 0]), None).err());
+        keep(element::read_index(store, &path).err());
+        match element::column_names(store, &path) {
+            Ok(names) => names.iter().take(30).for_each(|n| keep(element::read_column(store, &path, n).err())),
             Err(e) => keep(Some(e)),
         }
-        keep(stream(&store, &path).err());
+        keep(stream(store, &path).err());
     }
-    let copy = copy(&store, &file.with_file_name("copy.h5ad"));
+    let copy = copy(store, copied);
     if let Ok(Some(wrong)) = copy {
         return Err(wrong);
     }
@@ -161,7 +165,7 @@ fn stream(store: &Arc<Store>, path: &str) -> Result<(), Error> {
     pass(&x.select(Some(&rows), Some(&columns))?)
 }
 
-fn judge(e: &Error) -> Result<(), String> {
+pub fn judge(e: &Error) -> Result<(), String> {
     let text = e.to_string();
     match e {
         Error::Internal(_) => Err(text),

@@ -12,6 +12,8 @@ mod deaths;
 mod exercise;
 mod mutate;
 mod random;
+#[cfg(feature = "remote")]
+mod remote;
 mod through;
 mod zarr;
 
@@ -82,10 +84,15 @@ fn golden() -> PathBuf {
 
 /// Reads the file of a case. The error describes the fault that the case shows.
 fn run_file(path: &Path) -> Result<(), String> {
+    run_case(path, || exercise::everything(path))
+}
+
+/// Runs a case, whose file is at `path`, within its memory.
+fn run_case(path: &Path, case: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     PEAK.store(HELD.load(Relaxed), Relaxed);
     let before = HELD.load(Relaxed);
     let size = std::fs::metadata(path).map_or(0, |m| m.len() as usize);
-    std::panic::catch_unwind(|| exercise::everything(path)).map_err(|_| "a panic".to_owned())??;
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(case)).map_err(|_| "a panic".to_owned())??;
     let peak = PEAK.load(Relaxed).saturating_sub(before);
     if peak > MEMORY + 100 * size {
         return Err(format!("{} MB held for a file of {size} bytes", peak >> 20));
@@ -122,7 +129,12 @@ fn child(target: &str, start: u64, count: u64) {
         }
         tell(format!("case {number}"));
         deaths::allow(PROCESSOR);
-        if let Err(found) = run_file(&path) {
+        let done = match target {
+            #[cfg(feature = "remote")]
+            mutate::REMOTE => run_case(&path, || remote::run(number, &golden(), &path)),
+            _ => run_file(&path),
+        };
+        if let Err(found) = done {
             keep(target, number, &path);
             tell(format!("wrong {found}"));
             // The peak of resident memory cannot be reset, so another process continues.

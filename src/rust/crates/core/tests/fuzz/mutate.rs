@@ -38,12 +38,17 @@ pub const TARGETS: &[&str] = &[
     "texts",
     "modalities",
     ZARR,
+    #[cfg(feature = "remote")]
+    REMOTE,
     TEXT,
     STRUCTURES,
     METADATA,
 ];
 /// The target that damages Zarr stores.
 pub const ZARR: &str = "zarr";
+/// The target that reads files and stores from a server with damaged answers.
+#[cfg(feature = "remote")]
+pub const REMOTE: &str = "remote";
 /// The target that damages counts in text files.
 pub const TEXT: &str = "text";
 /// The target that damages the library's own structures, field by field.
@@ -51,7 +56,7 @@ pub const STRUCTURES: &str = "structures";
 /// The target that damages bytes anywhere, the library's own structures included.
 pub const METADATA: &str = "bytes";
 
-const ELEMENTS: &[&str] = &["elements.h5ad", "versions/anndata_0.12.h5ad", "versions/anndata_0.7.h5ad"];
+pub const ELEMENTS: &[&str] = &["elements.h5ad", "versions/anndata_0.12.h5ad", "versions/anndata_0.7.h5ad"];
 const LEGACY: &[&str] = &[
     "versions/anndata_0.5.h5ad",
     "versions/anndata_0.6.h5ad",
@@ -59,8 +64,8 @@ const LEGACY: &[&str] = &[
     "elements_legacy.h5ad",
     "elements_ancient.h5ad",
 ];
-const MATRICES: &[&str] = &["matrix/types.h5", "matrix/layouts.h5", "matrix/userblock.h5", "matrix/filters.h5"];
-const TENX: &[&str] = &["tenx/v2.h5", "tenx/v3.h5"];
+pub const MATRICES: &[&str] = &["matrix/types.h5", "matrix/layouts.h5", "matrix/userblock.h5", "matrix/filters.h5"];
+pub const TENX: &[&str] = &["tenx/v2.h5", "tenx/v3.h5"];
 const MODALITIES: &[&str] = &["mudata/two.h5mu", "seurat/small.h5Seurat", "loom/small.loom"];
 
 /// Writes case `number` of `target` to `path`. Returns false if the case cannot be made.
@@ -70,6 +75,8 @@ pub fn make(target: &str, number: u64, golden: &Path, path: &Path) -> bool {
     match target {
         TEXT => return text(path, &mut r),
         ZARR => return zarr::make(golden, path, &mut r),
+        #[cfg(feature = "remote")]
+        REMOTE => return super::remote::make(number, golden, path),
         _ => {}
     }
     let seeds = match target {

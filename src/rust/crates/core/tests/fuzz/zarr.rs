@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// The objects of a store, as keys and bytes.
-type Objects = Vec<(String, Vec<u8>)>;
+pub type Objects = Vec<(String, Vec<u8>)>;
 
 /// Returns valid stores: both versions, compressed and not, chunks in shards and alone, metadata
 /// consolidated and not.
@@ -58,11 +58,27 @@ fn store(golden: &Path, place: &Path, format: ZarrFormat) -> Option<Objects> {
     Some(objects)
 }
 
+/// Returns the objects of a valid store.
+pub fn valid(golden: &Path, place: &Path, r: &mut Random) -> Option<Objects> {
+    r.pick(seeds(golden, place)).filter(|objects| !objects.is_empty()).cloned()
+}
+
 /// Writes a damaged store as a zip archive.
 pub fn make(golden: &Path, path: &Path, r: &mut Random) -> bool {
-    let Some(place) = path.parent() else { return false };
-    let Some(seed) = r.pick(seeds(golden, place)).filter(|objects| !objects.is_empty()) else { return false };
-    let mut objects = seed.clone();
+    let Some(mut objects) = path.parent().and_then(|place| valid(golden, place, r)) else { return false };
+    if !damage(&mut objects, r) {
+        return false;
+    }
+    let mut archive = zip(&objects);
+    if r.below(6) == 0 {
+        let i = r.below(archive.len());
+        archive[i] = r.next() as u8;
+    }
+    std::fs::write(path, archive).is_ok()
+}
+
+/// Damages a few objects; returns whether any are left.
+pub fn damage(objects: &mut Objects, r: &mut Random) -> bool {
     for _ in 0..1 + r.below(3) {
         let at = r.below(objects.len());
         let (key, bytes) = &mut objects[at];
@@ -91,12 +107,7 @@ pub fn make(golden: &Path, path: &Path, r: &mut Random) -> bool {
             return false;
         }
     }
-    let mut archive = zip(&objects);
-    if r.below(6) == 0 {
-        let i = r.below(archive.len());
-        archive[i] = r.next() as u8;
-    }
-    std::fs::write(path, archive).is_ok()
+    true
 }
 
 /// Replaces one number or word of a JSON text.
@@ -129,7 +140,7 @@ fn words(bytes: &mut Vec<u8>, r: &mut Random) {
 
 /// Makes a zip archive of uncompressed objects. Checksums are left out: readers check those of
 /// deflated entries only.
-fn zip(objects: &Objects) -> Vec<u8> {
+pub fn zip(objects: &Objects) -> Vec<u8> {
     let (mut out, mut list) = (Vec::new(), Vec::new());
     for (key, bytes) in objects {
         let (name, size) = (key.as_bytes(), (bytes.len() as u32).to_le_bytes());

@@ -6,7 +6,7 @@ mod turned;
 
 use super::disk::{as_bytes_mut, grow, reserve, with_plain, Cursor, Plain, RawDataset, Shared};
 use super::rows::Wanted;
-use super::{cut_blocks, Block, ColumnMap, Layout, Location, Pass, Positions, Reads, Rows, Source, Storage};
+use super::{cut_blocks, Block, ColumnMap, Fetch, Layout, Location, Pass, Positions, Reads, Rows, Source, Storage};
 use crate::element::DType;
 use crate::error::Result;
 use crate::memory;
@@ -275,25 +275,22 @@ impl<O: Orientation> Pass for DensePass<'_, O> {
         self.blocks[block].len() * self.n_out() * self.source.values.dtype().size()
     }
 
-    fn stored(&self, block: usize) -> usize {
-        if !self.source.values.is_far() {
-            return 0;
-        }
-        self.source.values.stored_bytes((self.blocks[block].len() * self.source.shape.1) as u64)
+    fn is_remote(&self, _: usize) -> bool {
+        self.source.values.is_remote()
     }
 
-    fn ahead(&self, block: usize) -> Result<()> {
+    fn ahead(&self, block: usize) -> Result<Fetch<'_>> {
         let (source, range) = (self.source, &self.blocks[block]);
         let m = source.shape.1 as u64;
         let Some(grid) = self.source.grid.filter(|_| !source.values.is_contiguous()) else {
             // Whole rows as they lie; others are read piece by piece.
             if source.grid.is_some() || self.columns.is_some() {
-                return Ok(());
+                return Ok(Fetch::nothing());
             }
             let wanted = Wanted::new(&self.rows, range)?;
             let runs: Vec<_> = wanted.runs().iter().map(|r| r.start as u64 * m..r.end as u64 * m).collect();
             let wanted = source.values.wanted(std::iter::empty(), &runs)?;
-            return source.values.fetch_ahead(&wanted, None);
+            return Ok(source.values.ahead(wanted));
         };
         let mut bands: Vec<u64> = self.bands(range, grid.height as u64).into_iter().flatten().collect();
         bands.sort_unstable();
@@ -307,7 +304,7 @@ impl<O: Orientation> Pass for DensePass<'_, O> {
         let number = |band: u64, piece: usize| O::number(source, &grid, band as usize, piece);
         let chunks = bands.iter().flat_map(|&band| pieces().map(move |piece| number(band, piece)));
         let wanted = source.values.wanted(chunks, &[])?;
-        source.values.fetch_ahead(&wanted, None)
+        Ok(source.values.ahead(wanted))
     }
 
     fn read(&self, block: usize) -> Result<Block> {

@@ -1,13 +1,12 @@
-//! Prefetched bytes of chunks in far stores.
+//! Prefetched bytes of chunks in remote stores.
 
-use crate::error::Result;
-use crate::memory;
 use crate::store::array::Extent;
+use crate::store::piece::Piece;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The bytes of an extent; `None` for an object that does not exist.
-type Stored = Option<Vec<u8>>;
+type Stored = Option<Piece>;
 
 /// Bytes that were fetched and not yet requested.
 #[derive(Debug, Default)]
@@ -30,16 +29,14 @@ impl Ahead {
     }
 
     /// Adds the bytes of an extent.
-    pub(super) fn put(&self, extent: &Extent, bytes: Option<&[u8]>) -> Result<()> {
-        let bytes = bytes.map(|bytes| memory::copied(bytes, "a stored chunk")).transpose()?;
+    pub(super) fn put(&self, extent: &Extent, bytes: Stored) {
         self.lock().insert((extent.object, extent.at), bytes);
-        Ok(())
     }
 
     /// Returns the bytes of an extent and removes them.
     pub(super) fn take(&self, extent: &Extent) -> Option<Stored> {
         let found = self.lock().remove(&(extent.object, extent.at))?;
-        let whole = |bytes: &Vec<u8>| extent.size == Extent::WHOLE || bytes.len() as u64 == extent.size;
+        let whole = |bytes: &Piece| extent.size == Extent::WHOLE || bytes.len() as u64 == extent.size;
         // Another part of a contiguous dataset may begin at the same place.
         found.as_ref().is_none_or(whole).then_some(found)
     }

@@ -3,7 +3,8 @@
 use super::ahead::Ahead;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::matrix::Reads;
+use crate::matrix::{Fetch, Reads};
+use crate::session::run_both;
 use crate::store::array::{Access, ChunkedArray, Extent, Meta, Take};
 use crate::store::{Node, Traffic};
 use std::ops::Range;
@@ -81,20 +82,14 @@ impl RawDataset {
         self.meta().number.swapped
     }
 
-    /// Returns whether the array is in a far store.
-    pub(crate) fn is_far(&self) -> bool {
-        self.array.is_far()
+    /// Returns whether the array is in a remote store.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.array.is_remote()
     }
 
     /// Returns the requests and bytes of its store so far; `None` unless the store is far.
     pub(crate) fn traffic(&self) -> Option<Traffic> {
         self.node.store().traffic()
-    }
-
-    /// Returns the approximate stored bytes of `values` values.
-    pub(crate) fn stored_bytes(&self, values: u64) -> usize {
-        let all = self.shape().iter().fold(1_u64, |n, &e| n.saturating_mul(e)).max(1);
-        (self.disk_bytes() as f64 * (values as f64 / all as f64)) as usize
     }
 
     /// Locates the stored bytes that will be read and were not prefetched: of `chunks`, by their
@@ -125,6 +120,19 @@ impl RawDataset {
         Ok(extents)
     }
 
+    /// Returns the bytes of extents. Where an extent is a whole object, the bytes of its values stand
+    /// for them.
+    pub(crate) fn bytes_of(&self, extents: &[Extent]) -> u64 {
+        let decoded = self.chunk().iter().fold(self.dtype().size() as u64, |n, &e| n.saturating_mul(e));
+        let size = |extent: &Extent| if extent.size == Extent::WHOLE { decoded } else { extent.size };
+        extents.iter().map(size).fold(0, u64::saturating_add)
+    }
+
+    /// Returns the fetch of located bytes.
+    pub(crate) fn ahead(&self, wanted: Vec<Extent>) -> Fetch<'_> {
+        Fetch { bytes: self.bytes_of(&wanted), run: Box::new(move || self.fetch_ahead(&wanted, None)) }
+    }
+
     /// Prefetches stored bytes, many at a time. Those of `other`, a second array, come with the
     /// same requests if both arrays are in one file.
     ///
@@ -133,20 +141,24 @@ impl RawDataset {
     pub(crate) fn fetch_ahead(&self, wanted: &[Extent], other: Option<(&RawDataset, &[Extent])>) -> Result<()> {
         let fetch = |dataset: &RawDataset, wanted: &[Extent]| match wanted {
             [] => Ok(()),
-            _ => dataset.array.fetch(wanted, &mut |i, bytes| dataset.ahead.put(&wanted[i], bytes)),
+            _ => dataset.array.fetch_pieces(wanted, &mut |i, bytes| {
+                dataset.ahead.put(&wanted[i], bytes);
+                Ok(())
+            }),
         };
         let Some((other, of_other)) = other else { return fetch(self, wanted) };
         if self.array.file().is_none() || self.array.file() != other.array.file() {
-            fetch(self, wanted)?;
-            return fetch(other, of_other);
+            let (first, second) = run_both(|| fetch(self, wanted), || fetch(other, of_other));
+            return first.and(second);
         }
         let all: Vec<Extent> = wanted.iter().chain(of_other).copied().collect();
         if all.is_empty() {
             return Ok(());
         }
-        self.array.fetch(&all, &mut |i, bytes| match i.checked_sub(wanted.len()) {
-            None => self.ahead.put(&all[i], bytes),
-            Some(_) => other.ahead.put(&all[i], bytes),
+        self.array.fetch_pieces(&all, &mut |i, bytes| {
+            let dataset = if i < wanted.len() { self } else { other };
+            dataset.ahead.put(&all[i], bytes);
+            Ok(())
         })
     }
 
@@ -158,7 +170,7 @@ impl RawDataset {
     /// Fetches extents and passes each to `take` (see [`ChunkedArray::fetch`]). Prefetched ones are
     /// not fetched again.
     pub(super) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
-        if !self.is_far() || self.ahead.is_empty() {
+        if !self.is_remote() || self.ahead.is_empty() {
             return self.array.fetch(extents, take);
         }
         let (mut left, mut places) = (Vec::new(), Vec::new());

@@ -78,7 +78,7 @@ impl RawDataset {
         let run = if let Access::Run(run) = self.meta().access { run } else { None };
         let offset = first.checked_mul(self.dtype().size() as u64);
         match run.and_then(|run| Some((run.object, run.at.checked_add(offset?)?))) {
-            Some((object, at)) if self.is_far() => {
+            Some((object, at)) if self.is_remote() => {
                 let extent = Extent { object, at, size: out.len() as u64, mask: 0 };
                 self.fetch(&[extent], &mut |_, bytes| {
                     let whole = bytes.filter(|bytes| bytes.len() == out.len());
@@ -131,7 +131,7 @@ impl RawDataset {
                 number += 1;
                 continue;
             }
-            if pipeline.is_empty() && !self.is_far() && extents.iter().all(|e| e.size == bytes as u64) {
+            if pipeline.is_empty() && !self.is_remote() && extents.iter().all(|e| e.size == bytes as u64) {
                 self.copy_chunks(&extents, bytes, out)?;
             } else {
                 self.decode_chunks(pipeline, number, &extents, values, out)?;

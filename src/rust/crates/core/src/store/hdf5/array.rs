@@ -7,7 +7,8 @@ use super::tree::ChunkTree;
 use super::{claim, fault, parts, register, Node};
 use crate::codec::pipeline::Plan;
 use crate::error::Result;
-use crate::store::array::{Access, ChunkedArray, Extent, Meta, Take};
+use crate::store::array::{Access, ChunkedArray, Extent, Meta, Take, TakePiece};
+use crate::store::piece::Piece;
 use hdf5::sync::sync;
 use hdf5::{from_id, h5call, Dataspace};
 use hdf5_sys::h5d::{self, H5D_layout_t};
@@ -171,13 +172,13 @@ impl Hdf5Array {
 /// dataset without such a tree.
 fn tree_of(node: &Node, shape: &[u64], chunk: &[u64]) -> Result<Option<ChunkTree>> {
     let file = node.file();
-    let (Some(far), true) = (file.as_far(), node.header() > 0) else { return Ok(None) };
+    let (Some(remote), true) = (file.as_remote(), node.header() > 0) else { return Ok(None) };
     let root = parts::chunk_tree(file.bytes_read(), file.superblock(), node.header());
     let root = root.map_err(|e| match fault::fed("reading a header") {
         Err(error) => error,
         Ok(()) => node.format("an intact header", e.to_string()),
     })?;
-    Ok(root.and_then(|root| ChunkTree::new(far, file.superblock(), root, shape, chunk)))
+    Ok(root.and_then(|root| ChunkTree::new(remote, file.superblock(), root, shape, chunk)))
 }
 
 impl ChunkedArray for Hdf5Array {
@@ -204,12 +205,19 @@ impl ChunkedArray for Hdf5Array {
         self.file.fetch(extents, take)
     }
 
-    fn is_far(&self) -> bool {
-        self.file.as_far().is_some()
+    fn fetch_pieces(&self, extents: &[Extent], take: &mut TakePiece<'_>) -> Result<()> {
+        match self.file.as_remote() {
+            Some(file) => file.fetch_pieces(extents, take),
+            None => self.fetch(extents, &mut |i, bytes| take(i, bytes.map(Piece::copied).transpose()?)),
+        }
+    }
+
+    fn is_remote(&self) -> bool {
+        self.file.as_remote().is_some()
     }
 
     fn file(&self) -> Option<u64> {
-        self.file.as_far().map(|file| file.number())
+        self.file.as_remote().map(|file| file.number())
     }
 
     fn read(&self, _: u64, at: u64, out: &mut [u8]) -> Result<()> {

@@ -5,7 +5,7 @@ use super::{update, External, Hdf5File, Node};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::store::backend::{Backend, Change, FileState, Object};
-use crate::store::remote::FarFile;
+use crate::store::remote::RemoteFile;
 use crate::store::traffic::Traffic;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ pub(in crate::store) fn open(path: &Path, save: bool, external: External) -> Res
 ///
 /// # Errors
 /// [`Error::File`] when it is not HDF5 or truncated; the errors of reading it.
-pub(in crate::store) fn open_far(file: FarFile) -> Result<Arc<dyn Backend>> {
-    let file = Hdf5File::open_far(Arc::new(file))?;
+pub(in crate::store) fn open_remote(file: RemoteFile) -> Result<Arc<dyn Backend>> {
+    let file = Hdf5File::open_remote(Arc::new(file))?;
     file.set_head();
     Ok(file)
 }
@@ -66,7 +66,7 @@ impl Backend for Hdf5File {
     }
 
     fn traffic(&self) -> Option<Traffic> {
-        self.as_far().map(|file| file.place().traffic())
+        self.as_remote().map(|file| file.place().traffic())
     }
 
     fn can_save(&self) -> bool {

@@ -3,7 +3,7 @@
 
 use super::fault;
 use crate::store::positioned::read_exact;
-use crate::store::remote::FarFile;
+use crate::store::remote::RemoteFile;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -62,9 +62,9 @@ impl Bytes for Plain {
 }
 
 /// A remote file, which is only read.
-pub(super) struct Far(pub(super) Arc<FarFile>);
+pub(super) struct Remote(pub(super) Arc<RemoteFile>);
 
-impl Bytes for Far {
+impl Bytes for Remote {
     fn read(&self, out: &mut [u8], at: u64) -> io::Result<()> {
         let there = self.len().saturating_sub(at).min(out.len() as u64) as usize;
         let (inside, beyond) = out.split_at_mut(there);
@@ -80,7 +80,7 @@ impl Bytes for Far {
     }
 
     fn write(&self, _: &[u8], _: u64) -> io::Result<()> {
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is far away, and open for reading"))
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is remote, and open for reading"))
     }
 
     fn len(&self) -> u64 {

@@ -35,7 +35,7 @@ pub(super) fn max_bytes(node: &Node, dataset: &Dataset, chunks: Option<(usize, u
 /// Upper bound of the bytes of values for each stored byte, whatever the compressor could do.
 const EXPANSION: u64 = 4096;
 
-/// Returns an upper bound of the bytes of the values of a dataset far away, for which its chunks
+/// Returns an upper bound of the bytes of the values of a remote dataset, for which its chunks
 /// are not gone through: what its file can become.
 pub(super) fn bound(node: &Node, dataset: &Dataset) -> Result<u64> {
     let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;

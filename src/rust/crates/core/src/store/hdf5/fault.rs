@@ -16,7 +16,7 @@ const ENOUGH: usize = 32 << 20;
 /// The reason why remote bytes did not come; [`Error::OutOfMemory`] when the system has little
 /// memory.
 pub(crate) fn fed(what: &str) -> Result<()> {
-    if let Some(error) = FAR.take() {
+    if let Some(error) = REMOTE.take() {
         return Err(error);
     }
     memory::probe(ENOUGH).map_err(|_| memory::refused::<u8>(ENOUGH, what))
@@ -63,12 +63,12 @@ thread_local! {
 
 thread_local! {
     /// The reason why remote bytes did not come to this thread.
-    static FAR: RefCell<Option<Error>> = const { RefCell::new(None) };
+    static REMOTE: RefCell<Option<Error>> = const { RefCell::new(None) };
 }
 
 /// Keeps the reason why remote bytes did not come, for [`fed`].
 pub(super) fn keep_error(error: Error) {
-    FAR.set(Some(error));
+    REMOTE.set(Some(error));
 }
 
 /// Keeps the reason why a callback of this crate (driver, filter) is about to fail, for [`cause`].

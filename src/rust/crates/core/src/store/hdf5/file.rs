@@ -1,6 +1,6 @@
 //! An open HDF5 file.
 
-use super::bytes::{Bytes, Far, Plain};
+use super::bytes::{Bytes, Plain, Remote};
 use super::driver;
 use super::external::Family;
 use super::heap::{self, Superblock};
@@ -10,7 +10,7 @@ use super::{probe, register, External};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::store::backend::Backend;
-use crate::store::remote::FarFile;
+use crate::store::remote::RemoteFile;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -100,21 +100,21 @@ impl Hdf5File {
     }
 
     /// Opens a remote file for reading, and none of the files it names.
-    pub(super) fn open_far(file: Arc<FarFile>) -> Result<Arc<Hdf5File>> {
+    pub(super) fn open_remote(file: Arc<RemoteFile>) -> Result<Arc<Hdf5File>> {
         register::register();
         let location = file.place().location().clone();
-        probe::check_far(&file)?;
+        probe::check_remote(&file)?;
         let path = PathBuf::from(&location);
         let family = Family::new(&path, External::Refuse);
-        let bytes: Arc<dyn Bytes> = Arc::new(Far(file.clone()));
+        let bytes: Arc<dyn Bytes> = Arc::new(Remote(file.clone()));
         let opened = driver::open(&bytes, &family, &path, false).map_err(|e| probe::refused(&location, &e))?;
-        let raw = OnceLock::from(Arc::new(RawFile::far(&file)));
+        let raw = OnceLock::from(Arc::new(RawFile::remote(&file)));
         Ok(Arc::new(Hdf5File { location, raw, ..Self::of_view(&path, opened, bytes, &family) }))
     }
 
     /// Returns the remote file, if this is one.
-    pub(super) fn as_far(&self) -> Option<&Arc<FarFile>> {
-        self.raw.get()?.as_far()
+    pub(super) fn as_remote(&self) -> Option<&Arc<RemoteFile>> {
+        self.raw.get()?.as_remote()
     }
 
     /// Makes the file of bytes as they will be after a save, to be checked.

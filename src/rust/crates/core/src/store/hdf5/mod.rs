@@ -41,7 +41,7 @@ mod update;
 mod writer;
 
 use super::{External, Kind, Padding};
-pub(super) use backend::{library, open, open_far};
+pub(super) use backend::{library, open, open_remote};
 use file::Hdf5File;
 use node::Node;
 pub(super) use probe::is_hdf5;

@@ -173,7 +173,7 @@ impl Node {
                             element: path.clone(),
                             expected: format!("a virtual dataset of at most {most} parts, for which its list has room"),
                             found: format!("{n} parts: the file is damaged"),
-                        })
+                        });
                     }
                     _ => Object::Dataset(storage::open(group, key).map_err(broken)?),
                 }
@@ -184,7 +184,7 @@ impl Node {
                     element: path,
                     what: "an HDF5 object that is neither group nor dataset".into(),
                     hint: String::new(),
-                })
+                });
             }
         };
         let node = Node::new(self.file(), path, object).with_header(header);

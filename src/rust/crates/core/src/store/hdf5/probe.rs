@@ -4,7 +4,7 @@ use super::fault;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::store::positioned;
-use crate::store::remote::FarFile;
+use crate::store::remote::RemoteFile;
 use std::fs::File;
 use std::path::Path;
 
@@ -34,7 +34,7 @@ pub(super) fn check(path: &Path) -> Result<()> {
 }
 
 /// Checks that a remote file has the HDF5 signature.
-pub(super) fn check_far(file: &FarFile) -> Result<()> {
+pub(super) fn check_remote(file: &RemoteFile) -> Result<()> {
     let (is, first) = signature(|bytes, at| file.read(at, bytes), file.len())?;
     if is {
         return Ok(());

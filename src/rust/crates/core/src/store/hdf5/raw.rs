@@ -5,7 +5,7 @@ use crate::location::Location;
 use crate::store::array::{Extent, Take};
 use crate::store::backend::FileState;
 use crate::store::positioned::read_exact;
-use crate::store::remote::FarFile;
+use crate::store::remote::RemoteFile;
 use std::cell::RefCell;
 use std::fs::File;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(super) struct RawFile {
 #[derive(Debug)]
 enum Place {
     Here(File),
-    Far(Arc<FarFile>),
+    Remote(Arc<RemoteFile>),
 }
 
 impl RawFile {
@@ -44,15 +44,15 @@ impl RawFile {
     }
 
     /// Makes the handle of a remote file.
-    pub(super) fn far(file: &Arc<FarFile>) -> RawFile {
+    pub(super) fn remote(file: &Arc<RemoteFile>) -> RawFile {
         let location = file.place().location().clone();
-        RawFile { location, place: Place::Far(file.clone()), len: file.len() }
+        RawFile { location, place: Place::Remote(file.clone()), len: file.len() }
     }
 
     /// Returns the remote file, if this is one.
-    pub(super) fn as_far(&self) -> Option<&Arc<FarFile>> {
+    pub(super) fn as_remote(&self) -> Option<&Arc<RemoteFile>> {
         match &self.place {
-            Place::Far(file) => Some(file),
+            Place::Remote(file) => Some(file),
             Place::Here(_) => None,
         }
     }
@@ -61,7 +61,7 @@ impl RawFile {
     pub(super) fn state(&self) -> Option<FileState> {
         let file = match &self.place {
             Place::Here(file) => file,
-            Place::Far(file) => return Some(file.state()),
+            Place::Remote(file) => return Some(file.state()),
         };
         let now = file.metadata().ok()?;
         let since = now.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
@@ -84,7 +84,7 @@ impl RawFile {
     pub(super) fn read(&self, address: u64, out: &mut [u8]) -> Result<()> {
         let file = match &self.place {
             Place::Here(file) => file,
-            Place::Far(file) => {
+            Place::Remote(file) => {
                 out.copy_from_slice(&file.part(address, out.len() as u64)?);
                 return Ok(());
             }
@@ -107,7 +107,7 @@ impl RawFile {
     /// # Errors
     /// The errors of [`RawFile::read`]; the errors of `take`.
     pub(super) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
-        if let Place::Far(file) = &self.place {
+        if let Place::Remote(file) = &self.place {
             return file.fetch(extents, take);
         }
         FETCHED.with_borrow_mut(|fetched| {

@@ -46,9 +46,9 @@ impl<'a> Typed<'a> {
     /// Prepares to read a dataset, after its claimed size is checked.
     pub(super) fn of_dataset(node: &'a Node) -> Result<Typed<'a>> {
         let dataset = node.dataset()?;
-        // The chunks of a dataset far away are gone through when it is read, as its type alone may
+        // The chunks of a remote dataset are gone through when it is read, as its type alone may
         // be asked for.
-        let (most, unclaimed) = match node.file().as_far() {
+        let (most, unclaimed) = match node.file().as_remote() {
             Some(_) => (bound(node, dataset)?, true),
             None => (check_claim(node, dataset)?, false),
         };

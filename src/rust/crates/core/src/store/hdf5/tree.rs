@@ -10,7 +10,7 @@ use super::heap::Superblock;
 use super::parts::number;
 use crate::error::Result;
 use crate::memory;
-use crate::store::remote::FarFile;
+use crate::store::remote::RemoteFile;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,7 +27,7 @@ type NodeSlot = Arc<Mutex<Option<Arc<Node>>>>;
 /// The tree of the chunks of a dataset.
 #[derive(Debug)]
 pub(super) struct ChunkTree {
-    file: Arc<FarFile>,
+    file: Arc<RemoteFile>,
     /// Offset from which addresses count.
     base: u64,
     /// Bytes of an address.
@@ -53,7 +53,7 @@ impl ChunkTree {
     /// Makes the tree at `root`, whose keys have `dimensions` numbers; `None` where they do not fit
     /// the extents.
     pub(super) fn new(
-        file: &Arc<FarFile>,
+        file: &Arc<RemoteFile>,
         superblock: Superblock,
         (root, dimensions): (u64, usize),
         shape: &[u64],

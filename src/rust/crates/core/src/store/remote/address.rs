@@ -242,7 +242,7 @@ impl Address {
                 return Err(Error::State(format!(
                     "'{text}' was opened by a URL with a signature in it, which is not kept in saved objects: open it \
                      again with read() and a new URL"
-                )))
+                )));
             }
             None => {}
         }

@@ -4,7 +4,7 @@ use super::counts::Counts;
 use super::watch::{is_cancelled, pause, Watch};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ureq::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use ureq::tls::{parse_pem, PemItem, RootCerts, TlsConfig};
@@ -26,6 +26,10 @@ pub(super) struct Patience {
     pub(super) retries: u32,
 }
 
+/// Upper bound of the time in which requests are repeated, in timeouts: a server that never answers
+/// is asked this often.
+const TIMEOUTS: u32 = 3;
+
 /// A complete reply.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -43,6 +47,10 @@ pub(super) enum Fault {
     Broken(String, u32),
     /// The server sent a whole object where a part was requested.
     NoParts,
+    /// The server does not encrypt.
+    NoTls,
+    /// No credentials were given, and the machine has none.
+    NoCredentials,
     /// The reply needs more memory than there is, in bytes.
     Memory(u64),
 }
@@ -108,16 +116,17 @@ fn roots() -> Result<RootCerts, String> {
 /// its status.
 pub(super) fn send(request: &Request<Vec<u8>>, patience: Patience, counts: &Counts) -> Result<Reply, Fault> {
     let wanted = request.headers().get("range").and_then(|range| range.to_str().ok()).map(str::to_owned);
-    let mut tried = 0;
+    let (mut tried, began) = (0, Instant::now());
     loop {
         if is_cancelled() {
             return Err(Fault::Cancelled);
         }
         counts.request();
         tried += 1;
-        let (what, after) = match once(request, wanted.as_deref(), patience, counts) {
-            Ok(reply) if !passes(reply.status) => return Ok(reply),
-            Ok(reply) if tried > patience.retries => return Ok(reply),
+        let answer = once(request, wanted.as_deref(), patience, counts);
+        let last = tried > patience.retries || began.elapsed() >= patience.timeout * TIMEOUTS;
+        let (what, after) = match answer {
+            Ok(reply) if last || !passes(reply.status) => return Ok(reply),
             Ok(reply) => {
                 let seconds = reply.headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
                 (String::new(), seconds.map(Duration::from_secs))
@@ -125,7 +134,7 @@ pub(super) fn send(request: &Request<Vec<u8>>, patience: Patience, counts: &Coun
             Err(Trouble::Final(fault)) => return Err(fault),
             Err(Trouble::Passing(what)) => (what, None),
         };
-        if tried > patience.retries {
+        if last {
             return Err(Fault::Broken(what, tried));
         }
         counts.retry();
@@ -169,6 +178,13 @@ fn once(
                 Trouble::Final(Fault::Broken(e.to_string(), 1))
             }
             ureq::Error::Timeout(_) => Trouble::Passing(format!("no answer in {} s", patience.timeout.as_secs())),
+            // A reply in plain text to a greeting of TLS.
+            e if e.to_string().contains("InvalidContentType") => Trouble::Final(Fault::NoTls),
+            // The second is the system's own name for the first.
+            e if matches!(e, ureq::Error::HostNotFound) || e.to_string().contains("failed to lookup address") => {
+                let host = request.uri().host().unwrap_or_default();
+                Trouble::Passing(format!("no machine of the name '{host}' is known here"))
+            }
             ureq::Error::Io(e) => Trouble::Passing(e.to_string()),
             other => Trouble::Passing(other.to_string()),
         }
@@ -189,7 +205,10 @@ fn once(
     let most = match (status.as_u16(), wanted) {
         (206, Some(_)) => return part(response, counts, broken).map(|body| Reply { status, headers, body }),
         // The whole object, which may be long.
-        (200, Some(range)) if !is_head && !fits(&headers, range) => return Err(Trouble::Final(Fault::NoParts)),
+        (200, Some(range)) if !is_head => match fits(&headers, range) {
+            Some(most) => most,
+            None => return Err(Trouble::Final(Fault::NoParts)),
+        },
         (200..300, _) => MOST,
         _ => MESSAGE,
     };
@@ -202,17 +221,25 @@ fn once(
             counts.bytes(body.len());
             Ok(Reply { status, headers, body })
         }
+        Err(ureq::Error::BodyExceedsLimit(_)) if wanted.is_some() && status == 200 => {
+            Err(Trouble::Final(Fault::NoParts))
+        }
         // The status says enough.
         Err(_) if !status.is_success() && !is_cancelled() => Ok(Reply { status, headers, body: Vec::new() }),
         Err(e) => Err(broken(e)),
     }
 }
 
-/// Returns whether a reply with a whole object is no longer than the range that was requested.
-fn fits(headers: &HeaderMap, range: &str) -> bool {
-    let length = headers.get(CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse::<u64>().ok());
-    let last = range.strip_prefix("bytes=0-").and_then(|last| last.parse::<u64>().ok());
-    matches!((length, last), (Some(length), Some(last)) if length <= last + 1)
+/// Returns an upper bound of the bytes of a reply with a whole object, if it may be no longer than
+/// the range that was requested; `None` if it is longer. A reply in pieces does not tell its length
+/// before.
+fn fits(headers: &HeaderMap, range: &str) -> Option<u64> {
+    let last: u64 = range.strip_prefix("bytes=0-")?.parse().ok()?;
+    let most = last.checked_add(1).filter(|&most| most < u64::MAX)?;
+    match headers.get(CONTENT_LENGTH) {
+        None => Some(most),
+        Some(length) => length.to_str().ok()?.parse::<u64>().ok().filter(|&length| length <= most).map(|_| most + 1),
+    }
 }
 
 /// Returns the range that a reply contains, and the bytes of the whole object.

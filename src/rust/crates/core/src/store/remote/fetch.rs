@@ -3,7 +3,8 @@
 
 use crate::error::{Error, Result};
 use crate::session::{guard, Monitor, STACK};
-use crate::store::array::{Extent, Take};
+use crate::store::array::{Extent, TakePiece};
+use crate::store::piece::Piece;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{sync_channel, SyncSender};
 
@@ -54,18 +55,19 @@ fn runs(extents: &[Extent]) -> Vec<Run> {
 pub(in crate::store) fn fetch(
     extents: &[Extent],
     get: impl Fn(&Run) -> Result<Option<Vec<u8>>> + Sync,
-    take: &mut Take<'_>,
+    take: &mut TakePiece<'_>,
 ) -> Result<()> {
     let runs = runs(extents);
     let mut hand_out = |run: &Run, bytes: Option<Vec<u8>>| -> Result<()> {
+        let whole = bytes.map(Piece::new);
         for &i in &run.parts {
             let extent = extents[i];
-            let part = match (&bytes, extent.size) {
+            let part = match (&whole, extent.size) {
                 (None, _) => None,
-                (Some(bytes), Extent::WHOLE) => Some(bytes.as_slice()),
-                (Some(bytes), size) => {
+                (Some(whole), Extent::WHOLE) => Some(whole.clone()),
+                (Some(whole), size) => {
                     let from = (extent.at - run.at) as usize;
-                    let part = bytes.get(from..).and_then(|rest| rest.get(..size as usize));
+                    let part = from.checked_add(size as usize).and_then(|to| whole.part(from..to));
                     Some(part.ok_or_else(|| Error::Internal("fewer bytes than were asked for".to_owned()))?)
                 }
             };
@@ -146,7 +148,7 @@ mod tests {
         fetch(&parts, get, &mut |i, bytes| {
             let Extent { object, at, size, .. } = parts[i];
             let expected: Vec<u8> = (at..at + size).map(|b| (b ^ object) as u8).collect();
-            assert_eq!(bytes, Some(expected.as_slice()));
+            assert_eq!(bytes.as_deref(), Some(expected.as_slice()));
             seen[i] += 1;
             Ok(())
         })

@@ -6,66 +6,92 @@ use super::fetch::fetch;
 use super::place::{Mark, Part, Place};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::store::array::{Extent, Take};
+use crate::store::array::{Extent, Take, TakePiece};
 use crate::store::backend::FileState;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bytes of the first request, which cover most of the metadata of small files.
 const FIRST: u64 = 256 << 10;
 /// Upper bound of the bytes that are prefetched for sequential reads.
 const AHEAD: u64 = 4 << 20;
+/// Upper bound of the blocks that may be fetched along with others and not be used; of a small file
+/// fewer, a 64th of it.
+const UNUSED: u64 = 16;
 /// Upper bound of the bytes of a read that is taken for metadata, and kept in memory.
 const LARGE: u64 = 1 << 20;
 
 /// A remote object that is open.
 #[derive(Debug)]
-pub(in crate::store) struct FarFile {
+pub(in crate::store) struct RemoteFile {
     place: Arc<Place>,
     /// Key of the object in the place; "" for the place itself.
     key: String,
     mark: Mark,
     /// Number of the object among all that this process opened.
     number: u64,
-    /// The block at which the last read ended, and the number of blocks it read.
-    last: Mutex<(u64, u64)>,
-    /// The last bytes of the object, if it was opened by a request for them.
-    end: Vec<u8>,
+    reads: Mutex<Reads>,
 }
 
-impl Drop for FarFile {
+/// The reads of metadata so far.
+#[derive(Debug, Default)]
+struct Reads {
+    /// The blocks that were used.
+    used: HashSet<u64>,
+    /// The number of blocks that were fetched.
+    fetched: u64,
+}
+
+impl Reads {
+    /// Returns the number of blocks to fetch for one that is missing in a file of `len` bytes: more
+    /// when those that came along with earlier ones were used. About half of all blocks are used,
+    /// beyond a few at the start.
+    fn next(&self, len: u64) -> u64 {
+        let used = self.used.len() as u64;
+        let unused = self.fetched.saturating_sub(used);
+        let may_be = (len / 64 / BLOCK).clamp(1, UNUSED);
+        (used + may_be).saturating_sub(unused).clamp(1, AHEAD / BLOCK)
+    }
+}
+
+impl Drop for RemoteFile {
     fn drop(&mut self) {
         forget(self.number);
     }
 }
 
-impl FarFile {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A poisoned lock cannot occur: nothing that can panic runs while one is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl RemoteFile {
     /// Opens an object by a request for its start; `None` when it does not exist.
     ///
     /// # Errors
     /// The errors of [`Place::get`].
-    pub(in crate::store) fn open(place: &Arc<Place>, key: &str) -> Result<Option<FarFile>> {
+    pub(in crate::store) fn open(place: &Arc<Place>, key: &str) -> Result<Option<RemoteFile>> {
         Self::look(place, key, &Part::Range(0..FIRST))
     }
 
-    /// Opens an object by a request for its last bytes; `None` when it does not exist.
+    /// Opens an object by a request for its last bytes, which are kept in memory if they are few;
+    /// `None` when it does not exist.
     ///
     /// # Errors
     /// The errors of [`Place::get`].
-    pub(in crate::store) fn open_end(place: &Arc<Place>, key: &str, bytes: u64) -> Result<Option<FarFile>> {
-        Self::look(place, key, &Part::End(bytes))
+    pub(in crate::store) fn open_end(place: &Arc<Place>, key: &str, bytes: u64) -> Result<Option<RemoteFile>> {
+        // The block in which the last bytes begin is kept as a whole.
+        Self::look(place, key, &Part::End(bytes.min(LARGE) + BLOCK))
     }
 
-    fn look(place: &Arc<Place>, key: &str, part: &Part) -> Result<Option<FarFile>> {
+    fn look(place: &Arc<Place>, key: &str, part: &Part) -> Result<Option<RemoteFile>> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let Some(got) = place.get(key, part)? else { return Ok(None) };
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let (place, key, last) = (place.clone(), key.to_owned(), Mutex::default());
-        let mut file = FarFile { place, key, mark: got.mark, number, last, end: Vec::new() };
+        let (place, key, reads) = (place.clone(), key.to_owned(), Mutex::default());
+        let file = RemoteFile { place, key, mark: got.mark, number, reads };
         file.keep(got.at, &got.bytes)?;
-        if matches!(part, Part::End(_)) && got.at + got.bytes.len() as u64 == file.len() {
-            file.end = got.bytes;
-        }
         Ok(Some(file))
     }
 
@@ -82,6 +108,11 @@ impl FarFile {
     /// Returns the length in bytes.
     pub(in crate::store) fn len(&self) -> u64 {
         self.mark.bytes
+    }
+
+    /// Returns whether the service marks the states of the object, so that a change is noticed.
+    pub(in crate::store) fn is_marked(&self) -> bool {
+        self.mark.etag.is_some() || self.mark.modified.is_some()
     }
 
     /// Returns the state in which the object was opened, which does not change.
@@ -101,6 +132,7 @@ impl FarFile {
             }
             let part = memory::copied(&bytes[(first - at) as usize..(last - at) as usize], "metadata of a file")?;
             keep(self.number, number, &Arc::new(part));
+            lock(&self.reads).fetched += 1;
             number += 1;
         }
     }
@@ -148,15 +180,8 @@ impl FarFile {
     /// Returns `size` bytes from `at` on, from the cache on this machine if they are there.
     ///
     /// # Errors
-    /// The errors of [`FarFile::ask`].
+    /// The errors of [`RemoteFile::ask`].
     pub(in crate::store) fn part(&self, at: u64, size: u64) -> Result<Vec<u8>> {
-        let of_end = at.checked_sub(self.len() - self.end.len() as u64).and_then(|from| {
-            let from = usize::try_from(from).ok()?;
-            self.end.get(from..from.checked_add(usize::try_from(size).ok()?)?)
-        });
-        if let Some(bytes) = of_end {
-            return memory::copied(bytes, "a part of a file");
-        }
         // Blocks that were read along with an earlier part are in memory already.
         if size <= LARGE && at.checked_add(size).is_some_and(|end| end <= self.len()) {
             let numbers = at / BLOCK..(at + size).div_ceil(BLOCK);
@@ -173,7 +198,7 @@ impl FarFile {
     /// them.
     ///
     /// # Errors
-    /// The errors of [`FarFile::part`].
+    /// The errors of [`RemoteFile::part`].
     pub(in crate::store) fn read(&self, at: u64, out: &mut [u8]) -> Result<()> {
         let size = out.len() as u64;
         let end = at.checked_add(size).filter(|&end| end <= self.len()).ok_or_else(|| self.ends_before(at, size))?;
@@ -182,16 +207,17 @@ impl FarFile {
                 .step_by(AHEAD as usize)
                 .map(|at| Extent { object: 0, at, size: AHEAD.min(end - at), mask: 0 })
                 .collect();
-            return self.fetch(&pieces, &mut |i, bytes| {
+            return self.fetch_pieces(&pieces, &mut |i, bytes| {
                 let from = (pieces[i].at - at) as usize;
                 if let (Some(to), Some(bytes)) = (out.get_mut(from..from + pieces[i].size as usize), bytes) {
-                    to.copy_from_slice(bytes);
+                    to.copy_from_slice(&bytes);
                 }
                 Ok(())
             });
         }
         let mut number = at / BLOCK;
         while number * BLOCK < end {
+            lock(&self.reads).used.insert(number);
             let bytes = match block(self.number, number) {
                 Some(bytes) => bytes,
                 None => self.blocks_from(number, end.div_ceil(BLOCK))?,
@@ -206,15 +232,9 @@ impl FarFile {
         Ok(())
     }
 
-    /// Reads the block `number` and those around it up to `end`: more and more of them while
-    /// somebody reads on nearby, in either direction.
+    /// Reads the block `number` and those around it, in either direction, at least up to `end`.
     fn blocks_from(&self, number: u64, end: u64) -> Result<Arc<Vec<u8>>> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (before, size) = *last;
-        let is_near = size > 0 && number.abs_diff(before) <= 2 * size;
-        let size = if is_near { (2 * size).min(AHEAD / BLOCK) } else { 1 };
-        *last = (number, size);
-        drop(last);
+        let size = lock(&self.reads).next(self.len());
         let there = |number: &u64| block(self.number, *number).is_some();
         let all = self.len().div_ceil(BLOCK);
         let last = end.max(number - number % size + size).min(all);
@@ -232,8 +252,33 @@ impl FarFile {
     /// Reads many parts at once and hands each to `take`.
     ///
     /// # Errors
-    /// The errors of [`FarFile::part`] and of `take`.
+    /// The errors of [`RemoteFile::part`] and of `take`.
     pub(in crate::store) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
+        self.fetch_pieces(extents, &mut |i, piece| take(i, piece.as_deref()))
+    }
+
+    /// Reads many parts at once and gives each to `take`.
+    ///
+    /// # Errors
+    /// The errors of [`RemoteFile::part`] and of `take`.
+    pub(in crate::store) fn fetch_pieces(&self, extents: &[Extent], take: &mut TakePiece<'_>) -> Result<()> {
         fetch(extents, |run| self.part(run.at, run.size).map(Some), take)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_comes_along_where_it_was_used() {
+        let gigabyte = 1 << 30;
+        let mut reads = Reads { used: HashSet::new(), fetched: 4 };
+        assert_eq!((reads.next(gigabyte), reads.next(1 << 20)), (12, 1));
+        reads.used.extend(0..40);
+        assert_eq!(reads.next(gigabyte), 56);
+        // Blocks that nobody wanted bring it back to one.
+        reads.fetched = 200;
+        assert_eq!(reads.next(gigabyte), 1);
     }
 }

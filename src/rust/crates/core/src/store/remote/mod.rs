@@ -2,7 +2,7 @@
 //!
 //! `address` is a URL with its options, public and secret. `client` sends requests, again where
 //! that may help; `watch` ends the waiting when the call is cancelled. `stores` signs requests to
-//! object stores. `place` fetches parts of objects. [`FarFile`] is an object in one state: `blocks`
+//! object stores. `place` fetches parts of objects. [`RemoteFile`] is an object in one state: `blocks`
 //! keeps what was read of its metadata, `fetch` reads many parts at once, and `disk` caches parts
 //! on this machine. Nothing here knows a format.
 
@@ -22,7 +22,7 @@ use crate::location::Location;
 use address::Address;
 pub use disk::{cache_folder, set_cache};
 pub(super) use fetch::{fetch, Run};
-pub(super) use file::FarFile;
+pub(super) use file::RemoteFile;
 pub(super) use place::{Part, Place};
 
 /// Returns the text that stands for a URL wherever a path is expected, and keeps its secrets in
@@ -38,6 +38,18 @@ pub(super) fn named(url: &str, options: &[(String, String)]) -> Result<String> {
     // Wrong options are reported now, whether or not the text is used, and are not kept.
     Place::open(&text).inspect_err(|_| address.restore(before))?;
     Ok(text)
+}
+
+/// Returns the text that stands for the object or folder `name` below a URL, with the options and
+/// secrets of the URL.
+///
+/// # Errors
+/// The errors of [`named`].
+pub(super) fn part_url(url: &str, name: &str) -> Result<String> {
+    let mut address = Address::new(url, &[])?;
+    address.key = format!("{}/{name}", address.key);
+    address.remember();
+    Ok(address.shown())
 }
 
 /// Returns whether the path of a URL ends in one of `endings`, in lower or upper case.

@@ -18,8 +18,9 @@ use std::time::Duration;
 use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, ETAG, LAST_MODIFIED, RANGE};
 use ureq::http::{HeaderMap, Request};
 
-/// Seconds to wait for a reply, and the number of repeated requests.
-const TIMEOUT: u32 = 30;
+/// Seconds to wait for a reply, and the number of repeated requests. A server that never answers is
+/// given up after a minute.
+const TIMEOUT: u32 = 20;
 const RETRIES: u32 = 5;
 
 /// A remote object, or the folder of objects that a store is.
@@ -175,8 +176,12 @@ impl Place {
         if self.is_missing(below, &reply)? {
             return Ok(None);
         }
-        let bytes = reply.headers.get(CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse().ok());
-        Ok(Some(mark_of(&reply.headers, bytes.unwrap_or(0))))
+        match reply.headers.get(CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse().ok()) {
+            Some(bytes) => Ok(Some(mark_of(&reply.headers, bytes))),
+            // A server that sends replies in pieces does not know their length before. Only small
+            // objects are marked by themselves.
+            None => Ok(self.get(below, &Part::All)?.map(|got| got.mark)),
+        }
     }
 
     fn path(&self, below: &str) -> Result<Path> {
@@ -187,6 +192,12 @@ impl Place {
     }
 
     fn get_of_bucket(&self, bucket: &dyn ObjectStore, below: &str, part: &Part) -> Result<Option<Got>> {
+        // Azure has no ranges that count from the end.
+        if let (Part::End(n), Scheme::Azure) = (part, self.address.scheme) {
+            let Some(Mark { bytes, .. }) = self.mark(below)? else { return Ok(None) };
+            let part = if bytes == 0 { Part::All } else { Part::Range(bytes.saturating_sub(*n)..bytes) };
+            return self.get_of_bucket(bucket, below, &part);
+        }
         let range = match part {
             Part::Range(range) => Some(GetRange::Bounded(range.clone())),
             Part::End(n) => Some(GetRange::Suffix(*n)),
@@ -285,7 +296,13 @@ impl Place {
     }
 
     fn denied(&self, status: u16) -> String {
-        let how = match self.address.scheme {
+        let how = self.credentials();
+        format!("permission denied (HTTP {status}): {how}. None of them is kept in saved objects")
+    }
+
+    /// Returns how credentials are given.
+    fn credentials(&self) -> &'static str {
+        match self.address.scheme {
             Scheme::S3 => {
                 "credentials are those of the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_REGION, ...) or \
                  in storage_options; skip_signature = true reads what is public"
@@ -301,8 +318,7 @@ impl Place {
                 "a password or token goes into storage_options (username and password, or bearer_token), a signature into \
                  the URL; a signature may have expired"
             }
-        };
-        format!("permission denied (HTTP {status}): {how}. None of them is kept in saved objects")
+        }
     }
 
     /// Makes the error for a request without a reply.
@@ -314,6 +330,17 @@ impl Place {
             Fault::Broken(what, n) => {
                 let times = if *n > 1 { format!(", after {n} requests") } else { String::new() };
                 io(format!("{}{times}; look at the connection, and try again", hidden(&self.address, what)))
+            }
+            Fault::NoCredentials => Error::Io {
+                path: self.name(below),
+                action: "read",
+                kind: ErrorKind::PermissionDenied,
+                message: format!("no credentials are given: {}", self.credentials()),
+            },
+            Fault::NoTls => {
+                io("the server answers without encryption at this port: try http:// in place of https://, or \
+                                the port at which it encrypts"
+                    .to_owned())
             }
             Fault::NoParts => Error::File {
                 path: self.name(below),

@@ -51,6 +51,9 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// The paths at which the machines of a cloud give credentials.
+const OF_MACHINE: [&str; 4] = ["/latest/api/token", "/latest/meta-data/", "/computeMetadata/", "/metadata/identity/"];
+
 /// Sends the requests of the crate through `client`.
 #[derive(Debug, Clone)]
 struct Sender {
@@ -71,13 +74,17 @@ impl HttpService for Sender {
         let body = body.as_bytes().map(|bytes| bytes.to_vec()).unwrap_or_default();
         // Machines in a cloud get credentials from these addresses. Elsewhere nobody answers, so
         // the wait is short.
-        let of_machine = matches!(parts.uri.host(), Some("169.254.169.254" | "169.254.170.2" | "metadata"));
+        let of_machine = matches!(parts.uri.host(), Some("169.254.169.254" | "169.254.170.2" | "metadata"))
+            || OF_MACHINE.iter().any(|path| parts.uri.path().starts_with(path));
         let patience =
             if of_machine { Patience { timeout: Duration::from_secs(1), retries: 0 } } else { self.patience };
         let request = ureq::http::Request::from_parts(parts, body);
         LAST.set(None);
         match client::send(&request, patience, &self.counts) {
             Ok(reply) => {
+                if of_machine && !reply.status.is_success() {
+                    LAST.set(Some(Fault::NoCredentials));
+                }
                 let mut response = HttpResponse::new(Bytes::from(reply.body).into());
                 *response.status_mut() = reply.status;
                 *response.headers_mut() = reply.headers;
@@ -85,9 +92,7 @@ impl HttpService for Sender {
             }
             Err(fault) => {
                 let words = format!("{fault:?}");
-                if !of_machine {
-                    LAST.set(Some(fault));
-                }
+                LAST.set(Some(if of_machine { Fault::NoCredentials } else { fault }));
                 Err(HttpError::new(HttpErrorKind::Unknown, std::io::Error::other(words)))
             }
         }
@@ -125,11 +130,16 @@ pub(super) fn bucket(address: &Address, patience: Patience, counts: &Arc<Counts>
         Scheme::Azure => built!(MicrosoftAzureBuilder, AzureConfigKey, "Azure Blob Storage", with_container_name),
         _ => built!(AmazonS3Builder, AmazonS3ConfigKey, "Amazon S3", with_bucket_name),
     };
-    built.map_err(|e| Error::Io {
-        path: crate::location::Location::url(address.shown()),
-        action: "open",
-        kind: std::io::ErrorKind::Other,
-        message: hidden(address, &e.to_string()),
+    built.map_err(|e| {
+        let message = match e.to_string() {
+            text if text.contains("Account must be specified") => "the account is not given: it is account_name in \
+                storage_options, AZURE_STORAGE_ACCOUNT_NAME in the environment, or behind the container in the URL \
+                (az://container@account/...)"
+                .to_owned(),
+            text => hidden(address, &text),
+        };
+        let path = crate::location::Location::url(address.shown());
+        Error::Io { path, action: "open", kind: std::io::ErrorKind::Other, message }
     })
 }
 

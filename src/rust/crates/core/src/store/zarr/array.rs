@@ -3,7 +3,7 @@
 use super::chunks::Chunks;
 use super::grid;
 use crate::error::{Error, Result};
-use crate::store::array::{Access, ChunkedArray, Extent, Meta, NumberType, Take};
+use crate::store::array::{Access, ChunkedArray, Extent, Meta, NumberType, Take, TakePiece};
 
 /// Bytes up to which extents are believed whatever is stored.
 const UNQUESTIONED: u64 = 64 << 20;
@@ -61,8 +61,12 @@ impl ChunkedArray for ZarrArray {
         self.chunks.fetch(extents, take)
     }
 
-    fn is_far(&self) -> bool {
-        self.chunks.is_far()
+    fn fetch_pieces(&self, extents: &[Extent], take: &mut TakePiece<'_>) -> Result<()> {
+        self.chunks.fetch_pieces(extents, take)
+    }
+
+    fn is_remote(&self) -> bool {
+        self.chunks.is_remote()
     }
 
     fn read(&self, object: u64, at: u64, out: &mut [u8]) -> Result<()> {

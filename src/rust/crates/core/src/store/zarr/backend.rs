@@ -49,7 +49,7 @@ impl Backend for ZarrStore {
         let files = self.tree.files();
         // For a remote store, the state in which it was opened. Every read checks that it has not
         // changed since.
-        if files.is_far() {
+        if files.is_remote() {
             return self.tree.opened();
         }
         files.state().ok().flatten()

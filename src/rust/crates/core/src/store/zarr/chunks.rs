@@ -4,18 +4,20 @@
 //! The list of objects is read once, so that an object that disappears is an error and does not
 //! become a fill value.
 
-use super::far::of_far;
 use super::files::{join, Files, Ranges};
 use super::grid;
 use super::metadata::Array;
+use super::remote::of_remote;
 use crate::codec::crc32c;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::store::array::{Extent, Take};
+use crate::store::array::{Extent, Take, TakePiece};
 use crate::store::backend::FileState;
+use crate::store::piece::Piece;
 use crate::store::remote::{self, Run};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bytes of a chunk, or of adjacent chunks, that are fetched by one read (as for HDF5).
@@ -27,7 +29,9 @@ const UNQUESTIONED: u64 = 64 << 20;
 const UNQUESTIONED_CHUNKS: u64 = 1 << 16;
 const MISSING: u64 = 64;
 /// Upper bound of the chunks in extents where the stored ones cannot be listed.
-const FAR_CHUNKS: u64 = 1 << 24;
+const REMOTE_CHUNKS: u64 = 1 << 24;
+/// Bytes of a shard that are fetched along with its index.
+const SMALL_SHARD: u64 = 128 << 10;
 /// Upper bounds of the objects that are kept open, and of their bytes in memory.
 const OPEN: usize = 16;
 const HELD: u64 = 64 << 20;
@@ -39,6 +43,10 @@ thread_local! {
 /// The index of a shard: first byte and length of each chunk, both all ones for a chunk that was
 /// never written.
 type Index = Arc<Vec<(u64, u64)>>;
+
+/// The bytes and the index of a shard. The first thread that needs them reads them, others wait for
+/// it.
+type Known = Arc<Mutex<Option<(u64, Index)>>>;
 
 /// The chunks of an array.
 #[derive(Debug)]
@@ -54,7 +62,7 @@ pub(super) struct Chunks {
     pub(super) stored: u64,
     pub(super) longest: u64,
     state: Option<FileState>,
-    indexes: Mutex<HashMap<u64, (u64, Index)>>,
+    indexes: Mutex<HashMap<u64, Known>>,
     open: Mutex<VecDeque<(u64, Arc<dyn Ranges>)>>,
 }
 
@@ -96,9 +104,9 @@ impl Chunks {
         let chunks = Chunks { files, path, array, objects, grid, sizes, stored, longest, state, indexes, open };
         let all = grid::count(&chunks.grid);
         let Some(sizes) = &chunks.sizes else {
-            let most = FAR_CHUNKS;
+            let most = REMOTE_CHUNKS;
             return if all > most {
-                Err(chunks.format(&format!("at most {most} chunks in a store far away"), &all.to_string()))
+                Err(chunks.format(&format!("at most {most} chunks in a remote store"), &all.to_string()))
             } else {
                 Ok(chunks.unlisted())
             };
@@ -131,8 +139,8 @@ impl Chunks {
     }
 
     /// Returns whether each request takes long, as the store is remote.
-    pub(super) fn is_far(&self) -> bool {
-        self.files.is_far()
+    pub(super) fn is_remote(&self) -> bool {
+        self.files.is_remote()
     }
 
     /// Returns the number of chunks in an object.
@@ -216,12 +224,16 @@ impl Chunks {
     /// Returns the bytes of a shard and its index, which is read once. A shard that does not exist
     /// has no entries.
     fn index(&self, object: u64) -> Result<(u64, Index)> {
-        if let Some(index) = lock(&self.indexes).get(&object) {
+        let known = lock(&self.indexes).entry(object).or_default().clone();
+        let mut known = lock(&known);
+        if let Some(index) = &*known {
             return Ok(index.clone());
         }
-        let keep = |size: u64, index: Vec<(u64, u64)>| {
-            lock(&self.indexes).entry(object).or_insert_with(|| (size, Arc::new(index))).clone()
-        };
+        let read = self.read_index(object)?;
+        Ok(known.insert(read).clone())
+    }
+
+    fn read_index(&self, object: u64) -> Result<(u64, Index)> {
         let Some(sharding) = &self.array.sharding else { return Err(Error::Internal("an index of no shard".into())) };
         let entries = self.in_object();
         let bytes = entries.checked_mul(16).and_then(|n| n.checked_add(if sharding.checksum { 4 } else { 0 }));
@@ -233,7 +245,7 @@ impl Chunks {
                 None => {
                     // All shards are gone with a store that was removed.
                     self.unchanged()?;
-                    return Ok(keep(0, Vec::new()));
+                    return Ok((0, Index::default()));
                 }
             },
         };
@@ -257,7 +269,7 @@ impl Chunks {
         let number = |bytes: [u8; 8]| if sharding.big { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) };
         let (pairs, _) = numbers.as_chunks::<2>();
         let places = memory::collected(pairs.iter().map(|&[at, n]| (number(at), number(n))), "the index of a shard")?;
-        Ok(keep(size, places))
+        Ok((size, Arc::new(places)))
     }
 
     fn gone(&self, what: &str) -> Error {
@@ -271,14 +283,17 @@ impl Chunks {
     /// exist.
     fn open_shard(&self, object: u64, bytes: u64, at_end: bool) -> Result<Option<Arc<dyn Ranges>>> {
         let key = join(&self.path, &self.name(object));
-        let found = if at_end { self.files.open_end(&key, bytes)? } else { self.files.open(&key)? };
+        let found = if at_end { self.files.open_end(&key, bytes.max(SMALL_SHARD))? } else { self.files.open(&key)? };
         Ok(found.map(|ranges| self.keep_open(object, ranges.into())))
     }
 
     /// Keeps a shard open, since its chunks are read one after another.
     fn keep_open(&self, object: u64, ranges: Arc<dyn Ranges>) -> Arc<dyn Ranges> {
         let mut open = lock(&self.open);
-        open.truncate(OPEN - 1);
+        // A remote object holds no descriptor, and its state when it was first read is to be kept.
+        if !self.files.is_remote() {
+            open.truncate(OPEN - 1);
+        }
         open.push_front((object, ranges.clone()));
         while open.len() > 1 && open.iter().map(|o| o.1.held()).sum::<u64>() > HELD {
             open.pop_back();
@@ -296,7 +311,10 @@ impl Chunks {
         let ranges: Arc<dyn Ranges> = found.ok_or_else(|| self.gone(&format!("chunk '{name}'")))?.into();
         let known = match &self.sizes {
             Some(sizes) => sizes.get(&object).copied(),
-            None => lock(&self.indexes).get(&object).map(|known| known.0),
+            None => {
+                let known = lock(&self.indexes).get(&object).cloned();
+                known.and_then(|known| lock(&known).as_ref().map(|known| known.0))
+            }
         };
         if known != Some(ranges.len()) {
             return Err(self.gone(&format!("chunk '{name}'")));
@@ -314,13 +332,16 @@ impl Chunks {
     }
 
     fn read_from(&self, ranges: &dyn Ranges, object: u64, at: u64, out: &mut [u8]) -> Result<()> {
-        ranges.read(at, out).map_err(|e| match e.kind() {
-            std::io::ErrorKind::UnexpectedEof => {
-                let found = format!("an end before byte {}", at.saturating_add(out.len() as u64));
-                self.format(&format!("all bytes of the chunk '{}'", self.name(object)), &found)
-            }
-            _ => of_far(&e).unwrap_or_else(|| Error::io(self.files.location(), "read", &e)),
-        })
+        ranges.read(at, out).map_err(|e| self.unread(&e, object, at, out.len() as u64))
+    }
+
+    /// Makes the error for `size` bytes of an object that cannot be read.
+    fn unread(&self, error: &std::io::Error, object: u64, at: u64, size: u64) -> Error {
+        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            let found = format!("an end before byte {}", at.saturating_add(size));
+            return self.format(&format!("all bytes of the chunk '{}'", self.name(object)), &found);
+        }
+        of_remote(error).unwrap_or_else(|| Error::io(self.files.location(), "read", error))
     }
 
     /// Fills `out` from byte `at` of an object on.
@@ -338,9 +359,8 @@ impl Chunks {
     /// # Errors
     /// The errors of [`Chunks::read`]; the errors of `take`.
     pub(super) fn fetch(&self, extents: &[Extent], take: &mut Take<'_>) -> Result<()> {
-        if self.files.is_far() {
-            remote::fetch(extents, |run| self.far(run), take)?;
-            return self.unchanged();
+        if self.files.is_remote() {
+            return self.fetch_pieces(extents, &mut |i, piece| take(i, piece.as_deref()));
         }
         FETCHED.with_borrow_mut(|fetched| {
             let mut first = 0;
@@ -371,15 +391,34 @@ impl Chunks {
         })
     }
 
-    /// Reads a run of a remote object; `None` when the object does not exist.
-    fn far(&self, run: &Run) -> Result<Option<Vec<u8>>> {
+    /// Reads extents as [`Chunks::fetch`] does, for a `take` that keeps their bytes.
+    ///
+    /// # Errors
+    /// The errors of [`Chunks::fetch`].
+    pub(super) fn fetch_pieces(&self, extents: &[Extent], take: &mut TakePiece<'_>) -> Result<()> {
+        if !self.files.is_remote() {
+            return self.fetch(extents, &mut |i, bytes| take(i, bytes.map(Piece::copied).transpose()?));
+        }
+        let sure = AtomicBool::new(true);
+        remote::fetch(extents, |run| self.run(run, &sure), take)?;
+        match sure.into_inner() {
+            true => Ok(()),
+            false => self.unchanged(),
+        }
+    }
+
+    /// Reads a run of a remote object; `None` when the object does not exist. Sets `sure` to `false`
+    /// unless the object is known to be of the store that was opened.
+    fn run(&self, run: &Run, sure: &AtomicBool) -> Result<Option<Vec<u8>>> {
         if run.size == Extent::WHOLE {
+            sure.store(false, Ordering::Relaxed);
             return self.files.read(&join(&self.path, &self.name(run.object)));
         }
         let ranges = self.opened(run.object)?;
-        let mut bytes = memory::zeros::<u8>(usize::try_from(run.size).unwrap_or(usize::MAX), "a stored chunk")?;
-        self.read_from(&*ranges, run.object, run.at, &mut bytes)?;
-        Ok(Some(bytes))
+        if !ranges.is_sure() {
+            sure.store(false, Ordering::Relaxed);
+        }
+        ranges.part(run.at, run.size).map(Some).map_err(|e| self.unread(&e, run.object, run.at, run.size))
     }
 
     /// Makes the error for a chunk that cannot be decoded.

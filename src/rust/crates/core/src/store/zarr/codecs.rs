@@ -153,7 +153,7 @@ pub(super) fn v3(list: Option<&Json>, rank: usize, item_bytes: usize) -> Result<
             }
             ("vlen-utf8" | "vlen-bytes", false) => (bytes, found.lengths) = (true, true),
             ("sharding_indexed", _) => {
-                return Err(Fault::Unsupported("shards with other codecs around them".to_owned()))
+                return Err(Fault::Unsupported("shards with other codecs around them".to_owned()));
             }
             (name, true) => steps.push(step(name, json, item_bytes)?),
             (name, false) => return Err(codec(name)),

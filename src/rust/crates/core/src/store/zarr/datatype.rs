@@ -197,7 +197,7 @@ impl DataType {
                 }
             }
             Item::Struct { .. } | Item::Text | Item::AnyBytes | Item::Other(_) => {
-                return Err(format!("values of type {}", self.kind().name()))
+                return Err(format!("values of type {}", self.kind().name()));
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 
 use crate::error::Result;
 use crate::location::Location;
+use crate::memory;
 use crate::store::backend::FileState;
 use crate::store::traffic::Traffic;
 use std::fmt::Debug;
@@ -39,7 +40,7 @@ pub(super) trait Files: Send + Sync + Debug {
     fn open(&self, key: &str) -> Result<Option<Box<dyn Ranges>>>;
 
     /// Returns whether the store is remote: each request takes long, so many are sent at once.
-    fn is_far(&self) -> bool {
+    fn is_remote(&self) -> bool {
         false
     }
 
@@ -82,11 +83,28 @@ pub(super) trait Ranges: Send + Sync + Debug {
         0
     }
 
+    /// Returns whether every read is of the object that was opened, as it was then: a remote object
+    /// with an ETag or a time of its last change.
+    fn is_sure(&self) -> bool {
+        false
+    }
+
     /// Fills `out` from byte `at` on.
     ///
     /// # Errors
     /// When there are fewer bytes, or the system refuses.
     fn read(&self, at: u64, out: &mut [u8]) -> std::io::Result<()>;
+
+    /// Returns `size` bytes from byte `at` on.
+    ///
+    /// # Errors
+    /// The errors of [`Ranges::read`]; when memory does not suffice.
+    fn part(&self, at: u64, size: u64) -> std::io::Result<Vec<u8>> {
+        let room = usize::try_from(size).unwrap_or(usize::MAX);
+        let mut bytes = memory::zeros::<u8>(room, "a stored chunk").map_err(std::io::Error::other)?;
+        self.read(at, &mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 /// Returns the key of `name` in the folder `folder`.

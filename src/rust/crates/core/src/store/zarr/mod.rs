@@ -12,7 +12,6 @@ mod chunks;
 mod codecs;
 mod datatype;
 mod described;
-mod far;
 mod files;
 mod folder;
 mod grid;
@@ -21,13 +20,14 @@ mod metadata;
 mod new;
 mod object;
 mod objects;
+mod remote;
 mod sink;
 mod tree;
 mod values;
 mod zip;
 
 use super::backend::Backend;
-use super::remote::{FarFile, Place};
+use super::remote::{Place, RemoteFile};
 use super::sink::StoreSink;
 use super::{External, Temporary};
 use crate::codec::Compression;
@@ -143,8 +143,8 @@ pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dy
 ///
 /// # Errors
 /// [`Error::File`] for damaged metadata; errors of the requests.
-pub(super) fn open_far(place: &Arc<Place>) -> Result<Option<Arc<dyn Backend>>> {
-    let Some(files) = far::Far::of(place)? else { return Ok(None) };
+pub(super) fn open_remote(place: &Arc<Place>) -> Result<Option<Arc<dyn Backend>>> {
+    let Some(files) = remote::Remote::of(place)? else { return Ok(None) };
     Ok(Some(Arc::new(ZarrStore::of(Tree::open(Arc::new(files))?, External::Refuse))))
 }
 
@@ -152,7 +152,7 @@ pub(super) fn open_far(place: &Arc<Place>) -> Result<Option<Arc<dyn Backend>>> {
 ///
 /// # Errors
 /// Errors of the request.
-pub(super) fn is_archive(file: &FarFile) -> Result<bool> {
+pub(super) fn is_archive(file: &RemoteFile) -> Result<bool> {
     let mut first = [0; 4];
     if file.len() < first.len() as u64 {
         return Ok(false);
@@ -165,9 +165,9 @@ pub(super) fn is_archive(file: &FarFile) -> Result<bool> {
 ///
 /// # Errors
 /// [`Error::File`] for an archive that is damaged or has no store in it; errors of the requests.
-pub(super) fn open_far_archive(file: FarFile) -> Result<Arc<dyn Backend>> {
+pub(super) fn open_remote_archive(file: RemoteFile) -> Result<Arc<dyn Backend>> {
     let location = file.place().location().clone();
-    let tree = Tree::open(Arc::new(zip::Zip::open_far(file)?))?;
+    let tree = Tree::open(Arc::new(zip::Zip::open_remote(file)?))?;
     match tree.meta("")? {
         Some(_) => Ok(Arc::new(ZarrStore::of(tree, External::Refuse))),
         None => Err(Error::File {

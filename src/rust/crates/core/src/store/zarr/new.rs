@@ -328,7 +328,7 @@ impl<'w> GroupSink<'w> for Arc<NewGroup> {
     }
 
     fn copy(&self, key: &str, from: &dyn Any) -> Result<bool> {
-        // A far store does not list its chunks, so that its elements are written by their values.
+        // A remote store does not list its chunks, so that its elements are written by their values.
         let fits = |m: &&Member| m.version() == self.store.version && m.files().lists();
         let Some(member) = from.downcast_ref::<Member>().filter(fits) else {
             return Ok(false);

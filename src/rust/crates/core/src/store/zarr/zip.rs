@@ -1,16 +1,16 @@
 //! A store in a zip archive, which is read in place. Entries stored without compression are read in
 //! ranges of the archive; deflated entries are inflated whole.
 
-use super::far::{of_far, FarRanges};
 use super::files::{is_name, join, Files, Ranges};
 use super::folder::{state_of, Part, MOST_METADATA};
+use super::remote::{of_remote, RemoteRanges};
 use crate::codec::inflate_raw;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::memory;
 use crate::store::backend::FileState;
 use crate::store::positioned;
-use crate::store::remote::FarFile;
+use crate::store::remote::RemoteFile;
 use crate::store::traffic::Traffic;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -38,7 +38,7 @@ pub(super) struct Zip {
 #[derive(Debug)]
 enum Whence {
     Here(File),
-    Far(Arc<FarFile>),
+    Remote(Arc<RemoteFile>),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -100,10 +100,10 @@ impl Zip {
     ///
     /// # Errors
     /// The errors of [`Zip::open`].
-    pub(super) fn open_far(file: FarFile) -> Result<Zip> {
+    pub(super) fn open_remote(file: RemoteFile) -> Result<Zip> {
         let location = file.place().location().clone();
         let file = Arc::new(file);
-        Self::of(Arc::new(FarRanges(file.clone())), location, Whence::Far(file))
+        Self::of(Arc::new(RemoteRanges(file.clone())), location, Whence::Remote(file))
     }
 
     fn of(bytes: Arc<dyn Ranges>, location: Location, whence: Whence) -> Result<Zip> {
@@ -141,7 +141,7 @@ impl Zip {
     }
 
     fn unread(&self, error: &std::io::Error) -> Error {
-        of_far(error).unwrap_or_else(|| Error::io(&self.location, "read", error))
+        of_remote(error).unwrap_or_else(|| Error::io(&self.location, "read", error))
     }
 
     fn damaged(&self, what: &str) -> Error {
@@ -218,7 +218,7 @@ impl Zip {
                     element: key.to_owned(),
                     what: format!("the compression {other} of a zip archive"),
                     hint: "; unpack the archive and read the folder".to_owned(),
-                })
+                });
             }
         }))
     }
@@ -290,22 +290,22 @@ impl Files for Zip {
         self.len
     }
 
-    fn is_far(&self) -> bool {
-        matches!(self.whence, Whence::Far(_))
+    fn is_remote(&self) -> bool {
+        matches!(self.whence, Whence::Remote(_))
     }
 
     fn state(&self) -> Result<Option<FileState>> {
         Ok(match &self.whence {
             Whence::Here(file) => file.metadata().ok().as_ref().and_then(state_of),
             // The state in which it was opened; every part that is read later is compared with it.
-            Whence::Far(file) => Some(file.state()),
+            Whence::Remote(file) => Some(file.state()),
         })
     }
 
     fn traffic(&self) -> Option<Traffic> {
         match &self.whence {
             Whence::Here(_) => None,
-            Whence::Far(file) => Some(file.place().traffic()),
+            Whence::Remote(file) => Some(file.place().traffic()),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::files::{Files, Ranges};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::store::backend::FileState;
-use crate::store::remote::{FarFile, Part, Place};
+use crate::store::remote::{Part, Place, RemoteFile};
 use crate::store::traffic::Traffic;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ const MARKS: [&str; 3] = ["zarr.json", ".zmetadata", ".zgroup"];
 
 /// A place with a store in it.
 #[derive(Debug)]
-pub(super) struct Far {
+pub(super) struct Remote {
     place: Arc<Place>,
     /// The object whose state is taken for that of the store.
     mark: &'static str,
@@ -39,12 +39,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Far {
+impl Remote {
     /// Opens the store at a place; `None` when there is none.
     ///
     /// # Errors
     /// Errors of the requests for its metadata.
-    pub(super) fn of(place: &Arc<Place>) -> Result<Option<Far>> {
+    pub(super) fn of(place: &Arc<Place>) -> Result<Option<Remote>> {
         let mut read = HashMap::new();
         for mark in MARKS {
             let got = place.get(mark, &Part::All)?;
@@ -54,14 +54,14 @@ impl Far {
                 // The first call of `state` gets this state.
                 let looks = Looks { ended: 1, found: Some(Ok(Some(state))), ..Looks::default() };
                 let (place, read, looks) = (place.clone(), Mutex::new(read), Mutex::new(looks));
-                return Ok(Some(Far { place, mark, read, looks, looked: Condvar::new() }));
+                return Ok(Some(Remote { place, mark, read, looks, looked: Condvar::new() }));
             }
         }
         Ok(None)
     }
 }
 
-impl Files for Far {
+impl Files for Remote {
     fn location(&self) -> &Location {
         self.place.location()
     }
@@ -85,15 +85,15 @@ impl Files for Far {
     }
 
     fn open(&self, key: &str) -> Result<Option<Box<dyn Ranges>>> {
-        Ok(FarFile::open(&self.place, key)?.map(|file| Box::new(FarRanges(Arc::new(file))) as Box<dyn Ranges>))
+        Ok(RemoteFile::open(&self.place, key)?.map(|file| Box::new(RemoteRanges(Arc::new(file))) as Box<dyn Ranges>))
     }
 
     fn open_end(&self, key: &str, bytes: u64) -> Result<Option<Box<dyn Ranges>>> {
-        let found = FarFile::open_end(&self.place, key, bytes)?;
-        Ok(found.map(|file| Box::new(FarRanges(Arc::new(file))) as Box<dyn Ranges>))
+        let found = RemoteFile::open_end(&self.place, key, bytes)?;
+        Ok(found.map(|file| Box::new(RemoteRanges(Arc::new(file))) as Box<dyn Ranges>))
     }
 
-    fn is_far(&self) -> bool {
+    fn is_remote(&self) -> bool {
         true
     }
 
@@ -138,15 +138,23 @@ impl Files for Far {
 
 /// A remote object, read in ranges.
 #[derive(Debug)]
-pub(super) struct FarRanges(pub(super) Arc<FarFile>);
+pub(super) struct RemoteRanges(pub(super) Arc<RemoteFile>);
 
 /// Upper bound of the bytes of a read that is taken for metadata, whose neighbourhood is wanted
 /// too.
 const SMALL: usize = 4 << 10;
 
-impl Ranges for FarRanges {
+impl Ranges for RemoteRanges {
     fn len(&self) -> u64 {
         self.0.len()
+    }
+
+    fn is_sure(&self) -> bool {
+        self.0.is_marked()
+    }
+
+    fn part(&self, at: u64, size: u64) -> std::io::Result<Vec<u8>> {
+        self.0.part(at, size).map_err(std::io::Error::other)
     }
 
     fn read(&self, at: u64, out: &mut [u8]) -> std::io::Result<()> {
@@ -160,6 +168,6 @@ impl Ranges for FarRanges {
 }
 
 /// Returns the crate's own error that an error of the system wraps, if it does.
-pub(super) fn of_far(error: &std::io::Error) -> Option<Error> {
+pub(super) fn of_remote(error: &std::io::Error) -> Option<Error> {
     error.get_ref()?.downcast_ref::<Error>().cloned()
 }
