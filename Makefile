@@ -142,6 +142,7 @@ format:
 	cargo fmt --all --manifest-path $(RUST)
 	cargo fmt --manifest-path src/rust/crates/anndata/Cargo.toml
 	cargo fmt --manifest-path bench/peers/Cargo.toml
+	$(ANNDATAOOM_PYTHON) -m ruff format python tests/python tools
 
 docs-rust:
 	$(CARGO) doc --locked --release --no-deps -p anndataoom-core --manifest-path $(RUST)
@@ -155,6 +156,7 @@ lint: setup-test
 	cargo fmt --all --check --manifest-path $(RUST)
 	cargo fmt --check --manifest-path src/rust/crates/anndata/Cargo.toml
 	cargo fmt --check --manifest-path bench/peers/Cargo.toml
+	$(ANNDATAOOM_PYTHON) -m ruff format --check python tests/python tools
+	$(ANNDATAOOM_PYTHON) -m ruff check python tests/python tools
 	$(CARGO) clippy --locked --release --all-targets --manifest-path $(RUST) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --release --no-deps --manifest-path $(RUST)
-	$(ANNDATAOOM_PYTHON) -m ruff check python tests/python tools

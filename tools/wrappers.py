@@ -1,6 +1,6 @@
 """Writes R/extendr-wrappers.R: one R function for each `#[extendr] fn rs_*(args: Robj)` of the R crate.
 
-    python3 tools/wrappers.py
+python3 tools/wrappers.py
 """
 
 import re

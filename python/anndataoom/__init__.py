@@ -61,7 +61,7 @@ def explain(adata, layer: str | None = None) -> None:
     adata
         An AnnDataOOM.
     layer
-        The layer to use instead of X.
+        Layer instead of X.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def index_columns(adata, dir, layer: str | None = None) -> str:
     dir
         The folder, which is made if it does not exist.
     layer
-        The layer to use instead of X.
+        Layer instead of X.
 
     Returns
     -------
@@ -132,9 +132,9 @@ def pack(adata, dir, layer: str | None = None) -> str:
     adata
         An AnnDataOOM.
     dir
-        The folder; made when it is not there.
+        The folder, which is made if it does not exist.
     layer
-        The layer to use instead of X.
+        Layer instead of X.
 
     Returns
     -------

@@ -63,7 +63,11 @@ def _pearson_precompute(x) -> dict:
 
 
 def chunked_normalize_total(
-    adata, *, target_sum=None, exclude_highly_expressed: bool = False, max_fraction: float = 0.05,
+    adata,
+    *,
+    target_sum=None,
+    exclude_highly_expressed: bool = False,
+    max_fraction: float = 0.05,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
 ) -> None:
     """Normalises X lazily; keeps the counts as `layers['counts']` and the divisors as
@@ -75,7 +79,11 @@ def chunked_normalize_total(
     with suppress(ValueError):
         x._m.learn_sums()
     found = _run(
-        "normalize_total", x._m, x._file, target_sum=target_sum, exclude_highly_expressed=exclude_highly_expressed,
+        "normalize_total",
+        x._m,
+        x._file,
+        target_sum=target_sum,
+        exclude_highly_expressed=exclude_highly_expressed,
         max_fraction=max_fraction,
     )
     factor = found.values["counts_per_cell"] / found.values["target_sum"]
@@ -121,9 +129,17 @@ def chunked_scale(adata, *, max_value: float | None = 10.0, chunk_size: int = DE
 
 
 def chunked_pca(
-    adata, *, layer: str | None = "scaled", n_comps: int = 50, n_oversamples: int = 10, n_power_iters: int = 4,
-    chunk_size: int = DEFAULT_CHUNK_SIZE, random_state: int = 0, materialize_threshold_gb: float = 16.0,
-    use_implicit_centering: bool = True, use_highly_variable: bool = True,
+    adata,
+    *,
+    layer: str | None = "scaled",
+    n_comps: int = 50,
+    n_oversamples: int = 10,
+    n_power_iters: int = 4,
+    chunk_size: int = DEFAULT_CHUNK_SIZE,
+    random_state: int = 0,
+    materialize_threshold_gb: float = 16.0,
+    use_implicit_centering: bool = True,
+    use_highly_variable: bool = True,
 ):
     """Computes exact principal components of a layer (None: X). Only the genes, the layer and
     `n_comps` have an effect.
@@ -177,14 +193,27 @@ def _counts_of(adata, layer):
 
 
 def chunked_highly_variable_genes_pearson(
-    adata, *, n_top_genes: int = 2000, theta: float = 100.0, clip=None, batch_key=None, layer=None,
-    chunk_size: int = DEFAULT_CHUNK_SIZE, precomputed="auto",
+    adata,
+    *,
+    n_top_genes: int = 2000,
+    theta: float = 100.0,
+    clip=None,
+    batch_key=None,
+    layer=None,
+    chunk_size: int = DEFAULT_CHUNK_SIZE,
+    precomputed="auto",
 ) -> None:
     """Finds highly variable genes by Pearson residuals, with scanpy's columns and `uns['hvg']`."""
     n_top_genes = min(int(n_top_genes), adata.n_vars)
     outcome(
-        "highly_variable_genes", adata, layer=_counts_of(adata, layer), flavor="pearson_residuals",
-        n_top_genes=n_top_genes, theta=theta, clip=clip, batch_key=batch_key,
+        "highly_variable_genes",
+        adata,
+        layer=_counts_of(adata, layer),
+        flavor="pearson_residuals",
+        n_top_genes=n_top_genes,
+        theta=theta,
+        clip=clip,
+        batch_key=batch_key,
     ).merge(adata)
     if batch_key is None:
         chosen = adata.var["highly_variable"].to_numpy()
@@ -193,8 +222,17 @@ def chunked_highly_variable_genes_pearson(
 
 
 def chunked_highly_variable_genes_dispersion(
-    adata, flavor: str = "seurat", n_top_genes=None, n_bins: int = 20, layer=None, min_mean: float = 0.0125,
-    max_mean: float = 3, min_disp: float = 0.5, max_disp: float = np.inf, batch_key=None, **kwargs,
+    adata,
+    flavor: str = "seurat",
+    n_top_genes=None,
+    n_bins: int = 20,
+    layer=None,
+    min_mean: float = 0.0125,
+    max_mean: float = 3,
+    min_disp: float = 0.5,
+    max_disp: float = np.inf,
+    batch_key=None,
+    **kwargs,
 ) -> None:
     """Finds highly variable genes by dispersion (flavors "seurat", "cell_ranger"), with scanpy's
     columns.
@@ -202,8 +240,17 @@ def chunked_highly_variable_genes_dispersion(
     if flavor not in ("seurat", "cell_ranger"):
         raise ValueError(f"flavor: expected 'seurat' or 'cell_ranger', found {flavor!r}")
     outcome(
-        "highly_variable_genes", adata, layer=layer, flavor=flavor, n_top_genes=n_top_genes, n_bins=n_bins,
-        min_mean=min_mean, max_mean=max_mean, min_disp=min_disp, max_disp=max_disp, batch_key=batch_key,
+        "highly_variable_genes",
+        adata,
+        layer=layer,
+        flavor=flavor,
+        n_top_genes=n_top_genes,
+        n_bins=n_bins,
+        min_mean=min_mean,
+        max_mean=max_mean,
+        min_disp=min_disp,
+        max_disp=max_disp,
+        batch_key=batch_key,
     ).merge(adata)
 
 

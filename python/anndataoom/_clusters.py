@@ -12,8 +12,21 @@ _OBJECTIVES = {"RBConfigurationVertexPartition": "modularity", "CPMVertexPartiti
 
 
 def leiden(
-    adata, resolution=1.0, *, restrict_to=None, random_state=0, key_added="leiden", adjacency=None, directed=None,
-    use_weights=True, n_iterations=-1, partition_type=None, neighbors_key=None, obsp=None, copy=False, flavor=None,
+    adata,
+    resolution=1.0,
+    *,
+    restrict_to=None,
+    random_state=0,
+    key_added="leiden",
+    adjacency=None,
+    directed=None,
+    use_weights=True,
+    n_iterations=-1,
+    partition_type=None,
+    neighbors_key=None,
+    obsp=None,
+    copy=False,
+    flavor=None,
     objective_function="modularity",
 ):
     """Finds Leiden clusters of the neighbour graph (`scanpy.tl.leiden`), until nothing improves;
@@ -87,8 +100,20 @@ def leiden(
 
 
 def louvain(
-    adata, resolution=None, *, random_state=0, restrict_to=None, key_added="louvain", adjacency=None, flavor="vtraag",
-    directed=True, use_weights=True, partition_type=None, partition_kwargs=NOTHING, neighbors_key=None, obsp=None,
+    adata,
+    resolution=None,
+    *,
+    random_state=0,
+    restrict_to=None,
+    key_added="louvain",
+    adjacency=None,
+    flavor="vtraag",
+    directed=True,
+    use_weights=True,
+    partition_type=None,
+    partition_kwargs=NOTHING,
+    neighbors_key=None,
+    obsp=None,
     copy=False,
 ):
     """Finds Louvain clusters of the neighbour graph by modularity (`scanpy.tl.louvain`); `leiden`

@@ -151,6 +151,7 @@ def pair(key) -> tuple:
 
 def is_pointwise(rows, columns) -> bool:
     """Returns whether two lists of positions mean pairs of them, as in numpy."""
+
     def listed(x):
         return isinstance(x, list | np.ndarray) and np.ndim(x) == 1
 

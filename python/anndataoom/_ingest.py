@@ -7,8 +7,15 @@ from ._verbs import target_of
 
 
 def ingest(
-    adata, adata_ref, *, obs=None, embedding_method=("umap", "pca"), labeling_method="knn", neighbors_key=None,
-    inplace=True, random_state=0,
+    adata,
+    adata_ref,
+    *,
+    obs=None,
+    embedding_method=("umap", "pca"),
+    labeling_method="knn",
+    neighbors_key=None,
+    inplace=True,
+    random_state=0,
 ):
     """Maps cells into a reference (`scanpy.tl.ingest`), both on disk.
 
@@ -32,7 +39,7 @@ def ingest(
     labeling_method
         Only "knn": the nearest vote.
     neighbors_key
-        Name given to `pp.neighbors` of the reference as `key_added`.
+        Name given to neighbors as key_added, in the reference.
     inplace
         Whether results are put into `adata`; else they are returned.
     random_state
@@ -79,7 +86,7 @@ def transfer_labels(adata, adata_ref, obs, *, weights="distance", neighbors_key=
         "distance" weighs a vote by exp(-(d / D)²), with D the distance of the farthest neighbour;
         "uniform" counts all alike.
     neighbors_key
-        Name given to `pp.neighbors` of the reference as `key_added`.
+        Name given to neighbors as key_added, in the reference.
     inplace
         Whether results are put into `adata`; else they are returned.
 

@@ -92,10 +92,12 @@ def chosen_representation(adata, use_rep, n_pcs) -> np.ndarray:
     if (use_rep == "X" and "X" not in adata.obsm) or (missing and adata.n_vars <= _FEW_GENES):
         return np.ascontiguousarray(as_backed(adata._matrix()).__array__(np.dtype(np.float32)))
     if missing:
-        tell([
-            f"obsm has no 'X_pca', and X has {adata.n_vars:,} genes: pca() is run first, with its defaults; "
-            "use_rep='X' compares cells by the genes themselves"
-        ])
+        tell(
+            [
+                f"obsm has no 'X_pca', and X has {adata.n_vars:,} genes: pca() is run first, with its defaults; "
+                "use_rep='X' compares cells by the genes themselves"
+            ]
+        )
         from .pp import pca
 
         pca(adata, n_comps=n_pcs)

@@ -9,9 +9,24 @@ from ._verbs import one_of, target_of
 
 
 def umap(
-    adata, *, min_dist=0.5, spread=1.0, n_components=2, maxiter=None, alpha=1.0, gamma=1.0, negative_sample_rate=5,
-    init_pos="spectral", random_state=0, a=None, b=None, method="umap", key_added=None, neighbors_key="neighbors",
-    copy=False, parallel=True,
+    adata,
+    *,
+    min_dist=0.5,
+    spread=1.0,
+    n_components=2,
+    maxiter=None,
+    alpha=1.0,
+    gamma=1.0,
+    negative_sample_rate=5,
+    init_pos="spectral",
+    random_state=0,
+    a=None,
+    b=None,
+    method="umap",
+    key_added=None,
+    neighbors_key="neighbors",
+    copy=False,
+    parallel=True,
 ):
     """Computes a UMAP of the neighbour graph (`scanpy.tl.umap`), with the same result for any
     number of threads.
@@ -118,7 +133,13 @@ def diffmap(adata, n_comps=15, *, neighbors_key=None, random_state=0, copy=False
 
 
 def dpt(
-    adata, n_dcs=10, *, n_branchings=0, min_group_size=0.01, allow_kendall_tau_shift=True, neighbors_key=None,
+    adata,
+    n_dcs=10,
+    *,
+    n_branchings=0,
+    min_group_size=0.01,
+    allow_kendall_tau_shift=True,
+    neighbors_key=None,
     copy=False,
 ):
     """Computes diffusion pseudotime from the cell `uns["iroot"]` (`scanpy.tl.dpt`, without

@@ -17,8 +17,21 @@ _COLUMNS = ["names", "scores", "logfoldchanges", "pvals", "pvals_adj"]
 
 
 def rank_genes_groups(
-    adata, groupby, *, mask_var=None, use_raw=None, groups="all", reference="rest", n_genes=None, rankby_abs=False,
-    pts=False, key_added=None, copy=False, method=None, corr_method="benjamini-hochberg", tie_correct=False,
+    adata,
+    groupby,
+    *,
+    mask_var=None,
+    use_raw=None,
+    groups="all",
+    reference="rest",
+    n_genes=None,
+    rankby_abs=False,
+    pts=False,
+    key_added=None,
+    copy=False,
+    method=None,
+    corr_method="benjamini-hochberg",
+    tie_correct=False,
     layer=None,
 ):
     """Ranks the genes of each group of cells by a test against the others (`scanpy.tl.rank_genes_groups`).
@@ -128,7 +141,13 @@ def _noted(adata, key: str):
 
 
 def rank_genes_groups_df(
-    adata, group=None, *, key="rank_genes_groups", pval_cutoff=None, log2fc_min=None, log2fc_max=None,
+    adata,
+    group=None,
+    *,
+    key="rank_genes_groups",
+    pval_cutoff=None,
+    log2fc_min=None,
+    log2fc_max=None,
     gene_symbols=None,
 ) -> pd.DataFrame:
     """Returns ranked genes as one frame, group after group (`scanpy.get.rank_genes_groups_df`).
@@ -283,8 +302,16 @@ def marker_gene_overlap(
 
 
 def filter_rank_genes_groups(
-    adata, *, key=None, groupby=None, use_raw=None, key_added="rank_genes_groups_filtered", min_in_group_fraction=0.25,
-    min_fold_change=1, max_out_group_fraction=0.5, compare_abs=False,
+    adata,
+    *,
+    key=None,
+    groupby=None,
+    use_raw=None,
+    key_added="rank_genes_groups_filtered",
+    min_in_group_fraction=0.25,
+    min_fold_change=1,
+    max_out_group_fraction=0.5,
+    compare_abs=False,
 ) -> None:
     """Keeps ranked genes by fold change and shares of cells (`scanpy.tl.filter_rank_genes_groups`).
 

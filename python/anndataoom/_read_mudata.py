@@ -57,7 +57,7 @@ def read_h5mu(path, mod: str | None = None, *, backed: str = "r", external: str 
 
 
 def _modality(file: _core.File, group: str, name: str, backed: str) -> AnnDataOOM:
-    adata = AnnDataOOM(file.within(group))
+    adata = AnnDataOOM(file.subgroup(group))
     if backed == "r":
         shared = from_core(file.shared_frame("obs", name))
         for column in shared.columns:

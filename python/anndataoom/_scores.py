@@ -12,8 +12,18 @@ from ._verbs import raw_is_used, target_of
 
 
 def score_genes(
-    adata, gene_list, *, ctrl_as_ref=True, ctrl_size=50, gene_pool=None, n_bins=25, score_name="score", random_state=0,
-    copy=False, use_raw=None, layer=None,
+    adata,
+    gene_list,
+    *,
+    ctrl_as_ref=True,
+    ctrl_size=50,
+    gene_pool=None,
+    n_bins=25,
+    score_name="score",
+    random_state=0,
+    copy=False,
+    use_raw=None,
+    layer=None,
 ):
     """Scores cells by a set of genes, less control genes of similar expression
     (`scanpy.tl.score_genes`).
@@ -72,7 +82,16 @@ def score_genes(
 
 
 def score_genes_cell_cycle(
-    adata, *, s_genes, g2m_genes, copy=False, ctrl_as_ref=True, gene_pool=None, n_bins=25, random_state=0, use_raw=None,
+    adata,
+    *,
+    s_genes,
+    g2m_genes,
+    copy=False,
+    ctrl_as_ref=True,
+    gene_pool=None,
+    n_bins=25,
+    random_state=0,
+    use_raw=None,
     layer=None,
 ):
     """Scores cells by genes of two phases and names the phase (`scanpy.tl.score_genes_cell_cycle`).
@@ -100,7 +119,7 @@ def score_genes_cell_cycle(
     random_state
         Seed of the choice of control genes.
     use_raw
-        Whether raw is used; by default where there is one and no layer is named.
+        Whether raw is used; by default True where there is a raw and no layer is named.
     layer
         Layer instead of X.
 

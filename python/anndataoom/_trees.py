@@ -56,8 +56,18 @@ def paga(adata, groups=None, *, use_rna_velocity=False, model="v1.2", neighbors_
 
 
 def dendrogram(
-    adata, groupby, *, n_pcs=None, use_rep=None, var_names=None, use_raw=None, cor_method="pearson",
-    linkage_method="complete", optimal_ordering=False, key_added=None, inplace=True,
+    adata,
+    groupby,
+    *,
+    n_pcs=None,
+    use_rep=None,
+    var_names=None,
+    use_raw=None,
+    cor_method="pearson",
+    linkage_method="complete",
+    optimal_ordering=False,
+    key_added=None,
+    inplace=True,
 ):
     """Clusters groups of cells by the correlation of their means (`scanpy.tl.dendrogram`).
 

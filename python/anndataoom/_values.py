@@ -64,7 +64,7 @@ class Values:
         k
             Name of a column of obs, else of a gene; or a list of such names.
         layer
-            Layer to take the gene from; X by default.
+            Layer instead of X, to take the gene from.
 
         Returns
         -------
@@ -99,7 +99,7 @@ class Values:
         k
             Name of a column of var, else of a cell.
         layer
-            Layer to take the cell from; X by default.
+            Layer instead of X, to take the cell from.
 
         Returns
         -------

@@ -38,7 +38,15 @@ class Compression:
 
 
 def write_h5ad(
-    adata, path, compression=None, compression_opts=None, as_dense=(), as_csc=(), as_csr=(), *, recompress=False,
+    adata,
+    path,
+    compression=None,
+    compression_opts=None,
+    as_dense=(),
+    as_csc=(),
+    as_csr=(),
+    *,
+    recompress=False,
     convert=True,
 ) -> None:
     """Streams `adata` to a file; `convert` turns repeated strings of frames that were read into
@@ -57,8 +65,20 @@ def write_h5ad(
 
 
 def write_zarr(
-    adata, path, chunks, zarr_format, shards, compression, compression_opts, as_dense, as_csc, as_csr, *,
-    recompress, convert, consolidate,
+    adata,
+    path,
+    chunks,
+    zarr_format,
+    shards,
+    compression,
+    compression_opts,
+    as_dense,
+    as_csc,
+    as_csr,
+    *,
+    recompress,
+    convert,
+    consolidate,
 ) -> None:
     """Streams `adata` to a Zarr store, as `write_h5ad` to a file."""
     _core.write_zarr(

@@ -23,7 +23,7 @@ def write_10x_mtx(adata, path, layer: str | None = None) -> None:
     path
         The folder, which is made if it does not exist.
     layer
-        The layer to write instead of X.
+        Layer instead of X.
 
     Returns
     -------
@@ -53,9 +53,9 @@ def write_10x_h5(adata, path, layer: str | None = None) -> None:
         An AnnDataOOM or AnnData object. Its var columns `gene_ids`, `feature_types` and `genome`
         are written if they exist.
     path
-        The file; it appears at this path only when it is complete.
+        The file to write; it appears at this path only when it is complete.
     layer
-        The layer to write instead of X.
+        Layer instead of X.
 
     Returns
     -------

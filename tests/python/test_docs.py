@@ -40,12 +40,36 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+def sections_of(function):
+    """Returns the text before the sections of a docstring, and the sections by title."""
+    parts = re.split(r"^(Parameters|Returns|Raises|Examples)\n-+\n", inspect.getdoc(function), flags=re.M)
+    return parts[0], dict(zip(parts[1::2], parts[2::2]))
+
+
+# Parameters that mean the same wherever they occur. Docstrings are written out, so that help(), editors and the
+# reference read them where they stand, and this test keeps their copies equal.
+ALIKE = ("adjacency", "copy", "dir", "layer", "neighbors_key", "obsm", "obsp", "score_name", "use_weights")
+
+
+@pytest.mark.parametrize("parameter", ALIKE)
+def test_what_is_alike_is_said_in_the_same_words(parameter):
+    said = {}
+    for name, function in PUBLIC.items():
+        text = sections_of(function)[1].get("Parameters", "") + "\n"
+        for title, about in re.findall(r"^(\S.*)\n((?:    .*\n|\n)*)", text, re.M):
+            if title.strip() == parameter:
+                said[name] = " ".join(about.split())
+    # A verb may add to the shared words.
+    shared = min(said.values(), key=len).rstrip(".")
+    assert len(said) > 1
+    assert {name: text for name, text in said.items() if not text.startswith(shared)} == {}
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 def test_everything_is_said(name):
     function = PUBLIC[name]
-    parts = re.split(r"^(Parameters|Returns|Raises|Examples)\n-+\n", inspect.getdoc(function), flags=re.M)
-    sections = dict(zip(parts[1::2], parts[2::2]))
-    assert parts[0].strip()[0].isupper() or parts[0].startswith("`")
+    before, sections = sections_of(function)
+    assert before.strip()[0].isupper() or before.startswith("`")
     parameters = [p for p in inspect.signature(function).parameters if p != "self"]
     titles = re.findall(r"^(\S.*)$", sections.get("Parameters", ""), re.M)
     said = [word.strip().split(" ")[0].lstrip("*") for title in titles for word in title.split(",")]

@@ -65,9 +65,7 @@ def test_paga_is_scanpys(pbmc, golden):
 def test_dendrogram_is_scanpys(pbmc, golden, method):
     found = oom.tl.dendrogram(pbmc, "cell_type", linkage_method=method, inplace=False)
     k, key = len(golden["categories"]), f"pearson_{method}"
-    np.testing.assert_allclose(
-        found["correlation_matrix"], np.reshape(golden[f"correlation_{key}"], (k, k)), atol=1e-4
-    )
+    np.testing.assert_allclose(found["correlation_matrix"], np.reshape(golden[f"correlation_{key}"], (k, k)), atol=1e-4)
     np.testing.assert_allclose(found["linkage"], np.reshape(golden[f"linkage_{key}"], (k - 1, 4)), atol=1e-4)
     assert list(found["categories_idx_ordered"]) == golden[f"leaves_{key}"]
     assert list(found["categories_ordered"]) == [golden["categories"][i] for i in golden[f"leaves_{key}"]]

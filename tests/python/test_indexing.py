@@ -19,13 +19,11 @@ def named(on_disk):
     return on_disk(adata)
 
 
-
 def test_indexing_of_one_cell(named, X):
     for one, row in ((5, 5), (np.int64(3), 3), (-1, 79), ("c5", 5)):
         np.testing.assert_array_equal(dense(named[one].X[:]), X[[row]])
     np.testing.assert_array_equal(dense(named[0, 0].X[:]), X[:1, :1])
     np.testing.assert_array_equal(dense(named["c2", ["g4", "g1"]].X[:]), X[[2]][:, [4, 1]])
-
 
 
 @pytest.mark.parametrize(
@@ -46,7 +44,6 @@ def test_indexing_that_is_refused(named, index, error):
         named[index].X[:]
 
 
-
 def test_indexing_by_objects_and_duplicate_names(on_disk, named, X):
     mask = np.array([i % 2 == 0 for i in range(80)], dtype=object)
     np.testing.assert_array_equal(dense(named[mask].X[:]), X[::2])
@@ -59,12 +56,10 @@ def test_indexing_by_objects_and_duplicate_names(on_disk, named, X):
             call()
 
 
-
 def test_indexing_of_raw(named, X):
     np.testing.assert_array_equal(dense(named.raw[:, ["g3", "g1"]].X[:]), X[:, [3, 1]])
     np.testing.assert_array_equal(dense(named.raw[:5].X[:]), X[:5])
     assert named.raw[:5].to_adata().shape == (5, 30)
-
 
 
 def test_indexing_of_arrays(named, X):
@@ -77,12 +72,10 @@ def test_indexing_of_arrays(named, X):
         list(zip(range(3), named.X.chunked(0)))
 
 
-
 def test_indexing_takes_graphs_along(named):
     part = named[[4, 1, 7], ["g9", "g2"]]
     np.testing.assert_array_equal(dense(part.obsp["graph"]), dense(named.obsp["graph"])[np.ix_([4, 1, 7], [4, 1, 7])])
     np.testing.assert_array_equal(dense(part.varp["graph"]), dense(named.varp["graph"])[np.ix_([9, 2], [9, 2])])
-
 
 
 def test_indexing_setters_validate(named):
@@ -100,14 +93,12 @@ def test_indexing_setters_validate(named):
             getattr(named, slot)["bad"] = np.ones((2, 3))
 
 
-
 def test_indexing_names_become_unique(on_disk):
     adata = ad.AnnData(sparse.csr_matrix(np.eye(3)))
     adata.var_names = ["a", "a", "a-1"]
     disk = on_disk(adata)
     disk.var_names_make_unique()
     assert disk.var_names.is_unique and {"a", "a-1"} <= set(disk.var_names)
-
 
 
 def test_chunks_of_rows_cost_their_rows(disk, X):

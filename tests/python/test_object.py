@@ -239,7 +239,9 @@ def test_concat(tmp_path):
     expected = ad.concat([a, b], label="from", keys=["a", "b"])
     found = oom.concat(
         [oom.read(tmp_path / "a.h5ad"), oom.read(tmp_path / "b.h5ad")],
-        label="from", keys=["a", "b"], file=tmp_path / "both.h5ad",
+        label="from",
+        keys=["a", "b"],
+        file=tmp_path / "both.h5ad",
     )
     assert oom.is_oom(found) and found.shape == (120, 25) and list(found.obs["from"]) == list(expected.obs["from"])
     np.testing.assert_array_equal(dense(found.X[:]), dense(expected.X))

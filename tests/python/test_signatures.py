@@ -126,9 +126,7 @@ def test_a_word_that_is_none_of_the_values_is_an_error_that_names_them(ready, pa
     assert list(adata.obs) == list(ready.obs) and list(adata.uns) == list(ready.uns)
 
 
-@pytest.mark.parametrize(
-    "parameter, values", [("join", "'outer'"), ("merge", "'unique'"), ("uns_merge", "'first'")]
-)
+@pytest.mark.parametrize("parameter, values", [("join", "'outer'"), ("merge", "'unique'"), ("uns_merge", "'first'")])
 def test_words_of_concat(ready, parameter, values):
     with pytest.raises(ValueError, match=values) as error:
         oom.concat([ready, ready], **{parameter: "nonsense"})

@@ -10,8 +10,17 @@ __all__ = ["calculate_qc_metrics"]
 
 
 def calculate_qc_metrics(
-    adata, *, expr_type="counts", var_type="genes", qc_vars=(), percent_top=(50, 100, 200, 500), layer=None,
-    use_raw=False, inplace=False, log1p=True, parallel=None,
+    adata,
+    *,
+    expr_type="counts",
+    var_type="genes",
+    qc_vars=(),
+    percent_top=(50, 100, 200, 500),
+    layer=None,
+    use_raw=False,
+    inplace=False,
+    log1p=True,
+    parallel=None,
 ):
     """Quality-control metrics of cells and genes, in one pass (`scanpy.pp.calculate_qc_metrics`).
 
@@ -67,8 +76,14 @@ def calculate_qc_metrics(
     # The positions of the wanted genes are looked up before the pass, because a missing gene is an error.
     places = positions(adata.var_names, len(genes), genes, "var") if use_raw and inplace else None
     found = outcome(
-        "calculate_qc_metrics", adata, qc_vars=qc_vars, percent_top=percent_top, layer=layer, use_raw=use_raw,
-        inplace=inplace, log1p=log1p,
+        "calculate_qc_metrics",
+        adata,
+        qc_vars=qc_vars,
+        percent_top=percent_top,
+        layer=layer,
+        use_raw=use_raw,
+        inplace=inplace,
+        log1p=log1p,
     )
     obs, var = found.frame("obs", adata.obs_names), found.frame("var", genes)
     if not inplace:

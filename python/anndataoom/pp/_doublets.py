@@ -8,10 +8,25 @@ __all__ = ["scrublet"]
 
 
 def scrublet(
-    adata, adata_sim=None, *, batch_key=None, sim_doublet_ratio=2.0, expected_doublet_rate=0.05,
-    stdev_doublet_rate=0.02, synthetic_doublet_umi_subsampling=1.0, knn_dist_metric="euclidean",
-    normalize_variance=True, log_transform=False, mean_center=True, n_prin_comps=30, use_approx_neighbors=None,
-    n_neighbors=None, threshold=None, verbose=True, copy=False, random_state=0,
+    adata,
+    adata_sim=None,
+    *,
+    batch_key=None,
+    sim_doublet_ratio=2.0,
+    expected_doublet_rate=0.05,
+    stdev_doublet_rate=0.02,
+    synthetic_doublet_umi_subsampling=1.0,
+    knn_dist_metric="euclidean",
+    normalize_variance=True,
+    log_transform=False,
+    mean_center=True,
+    n_prin_comps=30,
+    use_approx_neighbors=None,
+    n_neighbors=None,
+    threshold=None,
+    verbose=True,
+    copy=False,
+    random_state=0,
 ):
     """Scores cells by how many of their neighbours are simulated doublets (`scanpy.pp.scrublet`), from counts.
 

@@ -12,8 +12,23 @@ __all__ = ["gene_ranges", "highly_variable_genes"]
 
 
 def highly_variable_genes(
-    adata, *, layer=None, n_top_genes=None, min_disp=0.5, max_disp=np.inf, min_mean=0.0125, max_mean=3.0, span=0.3,
-    n_bins=20, flavor="seurat", subset=False, inplace=True, batch_key=None, check_values=True, theta=100.0, clip=None,
+    adata,
+    *,
+    layer=None,
+    n_top_genes=None,
+    min_disp=0.5,
+    max_disp=np.inf,
+    min_mean=0.0125,
+    max_mean=3.0,
+    span=0.3,
+    n_bins=20,
+    flavor="seurat",
+    subset=False,
+    inplace=True,
+    batch_key=None,
+    check_values=True,
+    theta=100.0,
+    clip=None,
 ):
     """Finds highly variable genes (`scanpy.pp.highly_variable_genes`, and its experimental
     "pearson_residuals").

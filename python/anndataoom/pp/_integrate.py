@@ -8,9 +8,24 @@ __all__ = ["combat", "harmony_integrate"]
 
 
 def harmony_integrate(
-    adata, key, *, basis="X_pca", adjusted_basis="X_pca_harmony", theta=None, lamb=None, sigma=0.1, nclust=None,
-    tau=0.0, block_size=0.05, max_iter_harmony=10, max_iter_kmeans=4, epsilon_cluster=1e-3, epsilon_harmony=1e-2,
-    alpha=0.2, batch_prop_cutoff=1e-5, random_state=0,
+    adata,
+    key,
+    *,
+    basis="X_pca",
+    adjusted_basis="X_pca_harmony",
+    theta=None,
+    lamb=None,
+    sigma=0.1,
+    nclust=None,
+    tau=0.0,
+    block_size=0.05,
+    max_iter_harmony=10,
+    max_iter_kmeans=4,
+    epsilon_cluster=1e-3,
+    epsilon_harmony=1e-2,
+    alpha=0.2,
+    batch_prop_cutoff=1e-5,
+    random_state=0,
 ):
     """Moves cells so that batches mix (`scanpy.external.pp.harmony_integrate`), the same for any number of threads.
 

@@ -11,9 +11,24 @@ __all__ = ["neighbors"]
 
 
 def neighbors(
-    adata, n_neighbors=15, n_pcs=None, *, use_rep=None, knn=True, method="umap", transformer=None, metric="euclidean",
-    metric_kwds=NOTHING, random_state=0, key_added=None, copy=False, search="auto", recall=0.99, batch_key=None,
-    neighbors_within_batch=3, trim=None,
+    adata,
+    n_neighbors=15,
+    n_pcs=None,
+    *,
+    use_rep=None,
+    knn=True,
+    method="umap",
+    transformer=None,
+    metric="euclidean",
+    metric_kwds=NOTHING,
+    random_state=0,
+    key_added=None,
+    copy=False,
+    search="auto",
+    recall=0.99,
+    batch_key=None,
+    neighbors_within_batch=3,
+    trim=None,
 ):
     """Finds nearest neighbours and makes their graph (`scanpy.pp.neighbors`; with `batch_key`
     `scanpy.external.pp.bbknn`).

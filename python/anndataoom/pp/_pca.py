@@ -15,8 +15,20 @@ _SOLVERS = (None, "auto", "arpack", "covariance_eigh", "randomized", "lobpcg", "
 
 
 def pca(
-    adata, n_comps=None, *, layer=None, zero_center=True, svd_solver=None, chunked=False, chunk_size=None,
-    random_state=0, return_info=False, mask_var=_DEFAULT, use_highly_variable=None, dtype="float32", key_added=None,
+    adata,
+    n_comps=None,
+    *,
+    layer=None,
+    zero_center=True,
+    svd_solver=None,
+    chunked=False,
+    chunk_size=None,
+    random_state=0,
+    return_info=False,
+    mask_var=_DEFAULT,
+    use_highly_variable=None,
+    dtype="float32",
+    key_added=None,
     copy=False,
 ):
     """Computes principal components (`scanpy.pp.pca`) of a matrix of any size; nothing is random.

@@ -56,7 +56,13 @@ def sample(adata, fraction=None, *, n=None, rng=None, copy=False, replace=False,
 
 
 def downsample_counts(
-    adata, counts_per_cell=None, total_counts=None, *, random_state=0, replace=False, copy=False,
+    adata,
+    counts_per_cell=None,
+    total_counts=None,
+    *,
+    random_state=0,
+    replace=False,
+    copy=False,
 ):
     """Samples counts without replacement (`scanpy.pp.downsample_counts`), recorded after one pass.
 
@@ -73,7 +79,7 @@ def downsample_counts(
     total_counts
         Number of counts to keep in all cells together, instead of `counts_per_cell`.
     random_state
-        Seed.
+        Seed of every random number.
     replace
         Only False: counts drawn with replacement depend on all genes of a cell and could not be
         recorded.

@@ -12,8 +12,15 @@ __all__ = ["normalize_pearson_residuals", "normalize_total", "regress_out", "sca
 
 
 def normalize_total(
-    adata, *, target_sum=None, exclude_highly_expressed=False, max_fraction=0.05, key_added=None, layer=None,
-    inplace=True, copy=False,
+    adata,
+    *,
+    target_sum=None,
+    exclude_highly_expressed=False,
+    max_fraction=0.05,
+    key_added=None,
+    layer=None,
+    inplace=True,
+    copy=False,
 ):
     """Scales the counts of each cell to the same total (`scanpy.pp.normalize_total`); divides when
     values are read.

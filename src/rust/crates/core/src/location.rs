@@ -53,7 +53,7 @@ impl Location {
 
     /// Returns the location of the group `path` of this store.
     #[must_use]
-    pub fn within(&self, path: &str) -> Location {
+    pub fn join(&self, path: &str) -> Location {
         Location(Arc::new(Place::Group(self.clone(), path.to_owned())))
     }
 

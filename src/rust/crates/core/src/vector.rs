@@ -20,7 +20,7 @@ impl<T> Vector<T> {
     ///
     /// # Errors
     /// [`crate::Error::OutOfMemory`].
-    pub(crate) fn take(&self, positions: Option<&[u32]>) -> Result<Self>
+    pub(crate) fn select(&self, positions: Option<&[u32]>) -> Result<Self>
     where
         T: Copy,
     {

@@ -3,7 +3,7 @@
 //!
 //! anndata itself compares the two files if `ANNDATAOOM_PYTHON` names a Python with anndata 0.12.
 
-use anndataoom_core::element::{self, Value, WriteOptions};
+use anndataoom_core::element::{self, DatasetOptions, Value};
 use anndataoom_core::store::{Compression, GroupWriter, Store, Writer};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,7 +36,7 @@ impl Drop for Scratch {
 }
 
 /// Decodes every element below the root and writes it into another file.
-fn rewrite(from: &Arc<Store>, to: &Path, options: &WriteOptions) {
+fn rewrite(from: &Arc<Store>, to: &Path, options: &DatasetOptions) {
     let writer = Writer::create(to).unwrap();
     let root = writer.root().unwrap();
     root.set_encoding("anndata", "0.1.0").unwrap();
@@ -72,7 +72,7 @@ fn every_encoding_survives() {
     for (name, compression) in [("none", Compression::None), ("gzip", Compression::Gzip(4)), ("lzf", Compression::Lzf)]
     {
         let path = dir.0.join(name);
-        rewrite(&from, &path, &WriteOptions { compression, shuffle: name == "gzip" });
+        rewrite(&from, &path, &DatasetOptions { compression, shuffle: name == "gzip" });
         let again = Store::open(&path).unwrap();
         assert_eq!(from.keys("").unwrap(), again.keys("").unwrap());
         for key in from.keys("").unwrap() {
@@ -97,7 +97,7 @@ fn survives(path: &Path) {
     let dir = Scratch::new("whole");
     let from = Store::open(path).unwrap();
     let to = dir.0.join("again.h5ad");
-    rewrite(&from, &to, &WriteOptions { compression: Compression::Gzip(1), shuffle: false });
+    rewrite(&from, &to, &DatasetOptions { compression: Compression::Gzip(1), shuffle: false });
     let again = Store::open(&to).unwrap();
     for key in from.keys("").unwrap() {
         assert!(element::read(&from, &key).unwrap() == element::read(&again, &key).unwrap(), "{key}");
@@ -115,7 +115,7 @@ fn other_types_survive() {
     let keys: Vec<String> = from.keys("").unwrap().into_iter().filter(|k| k != "dangling").collect();
     for key in &keys {
         let value = element::read(&from, key).unwrap();
-        element::write(&root, key, &value, &WriteOptions::default()).unwrap_or_else(|e| panic!("{key}: {e}"));
+        element::write(&root, key, &value, &DatasetOptions::default()).unwrap_or_else(|e| panic!("{key}: {e}"));
     }
     drop(root);
     writer.commit().unwrap();
@@ -137,7 +137,7 @@ fn other_types_survive() {
 #[test]
 fn the_same_content_gives_the_same_bytes() {
     let dir = Scratch::new("bytes");
-    let options = WriteOptions { compression: Compression::Gzip(1), shuffle: true };
+    let options = DatasetOptions { compression: Compression::Gzip(1), shuffle: true };
     let write = |name: &str| {
         let path = dir.0.join(name);
         rewrite(&golden(), &path, &options);
@@ -176,7 +176,7 @@ fn what_cannot_be_written_is_refused() {
     let path = dir.0.join("x.h5ad");
     let writer = Writer::create(&path).unwrap();
     let root = writer.root().unwrap();
-    let put = |key: &str, v: &Value| element::write(&root, key, v, &WriteOptions::default());
+    let put = |key: &str, v: &Value| element::write(&root, key, v, &DatasetOptions::default());
     let one = Value::number(1.0);
     for key in ["a/b", "", ".", "nul\0"] {
         let e = put(key, &one).unwrap_err();

@@ -209,7 +209,7 @@ fn where_there_is_no_room_the_file_is_read() {
     assert!(matches!(state(x.source(), &full), PackedState::Kept { trouble: Some(PackedTrouble::Scratch(_)), .. }));
     assert!(fact(&x, &full).contains("the rest from the file: scratch files in '"), "{}", fact(&x, &full));
     let none = on(2);
-    let none = Session { scratch: none.scratch.inside(&dir.file("not there")), ..none };
+    let none = Session { scratch: none.scratch.in_folder(&dir.file("not there")), ..none };
     let x = matrix(&path, "X");
     assert_eq!(results(&x, &none), expected);
     assert!(fact(&x, &none).contains("create a scratch file in"), "{}", fact(&x, &none));
@@ -251,7 +251,7 @@ fn damaged_bytes_are_not_read() {
     let path = counts(&dir);
     let expected = results(&matrix(&path, "X"), &off());
     let session = on(2);
-    let session = Session { scratch: session.scratch.inside(&dir.file("scratch")), ..session };
+    let session = Session { scratch: session.scratch.in_folder(&dir.file("scratch")), ..session };
     let x = matrix(&path, "X");
     ops::row_sums(&x, &session).unwrap();
     assert!(is_whole(x.source(), &session));

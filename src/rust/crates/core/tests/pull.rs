@@ -170,7 +170,7 @@ impl PerColumn for Spread {
         let mut values = vec![0.0; self.n];
         for (label, x) in column.labels.iter().zip(column.values) {
             assert!(x.to_f64() != 0.0);
-            values[label.at()] += x.to_f64();
+            values[label.index()] += x.to_f64();
         }
         Ok((column.index, values))
     }

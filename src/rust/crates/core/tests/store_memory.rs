@@ -27,7 +27,7 @@ const COMPRESSIONS: [Compression; 3] = [Compression::None, Compression::Gzip(4),
 fn every_encoding_survives() {
     let from = golden("elements.h5ad");
     for compression in COMPRESSIONS {
-        let options = element::WriteOptions { compression, shuffle: false };
+        let options = element::DatasetOptions { compression, shuffle: false };
         let memory = Memory::new();
         let writer = memory.writer();
         for key in from.keys("").unwrap() {
@@ -175,8 +175,8 @@ fn changes_are_saved() {
 fn errors_name_the_store() {
     let memory = Memory::new();
     let writer = memory.writer();
-    element::write(&writer.root().unwrap(), "x", &Value::string("one"), &element::WriteOptions::default()).unwrap();
-    let twice = element::write(&writer.root().unwrap(), "x", &Value::Null, &element::WriteOptions::default());
+    element::write(&writer.root().unwrap(), "x", &Value::string("one"), &element::DatasetOptions::default()).unwrap();
+    let twice = element::write(&writer.root().unwrap(), "x", &Value::Null, &element::DatasetOptions::default());
     assert_eq!(twice.unwrap_err().class(), "parameter");
     writer.commit().unwrap();
     let store = memory.open();
@@ -192,6 +192,6 @@ fn errors_name_the_store() {
         data: Data::F32(vec![1.0]),
     };
     let writer = memory.writer();
-    let bad = element::write(&writer.root().unwrap(), "m", &Value::Sparse(sparse), &element::WriteOptions::default());
+    let bad = element::write(&writer.root().unwrap(), "m", &Value::Sparse(sparse), &element::DatasetOptions::default());
     assert_eq!(bad.unwrap_err().class(), "shape");
 }

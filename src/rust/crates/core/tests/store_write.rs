@@ -1,6 +1,6 @@
 //! Checks that files are replaced whole or not at all.
 
-use anndataoom_core::element::{self, Value, WriteOptions};
+use anndataoom_core::element::{self, DatasetOptions, Value};
 use anndataoom_core::store::{Store, Writer};
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ impl Drop for Scratch {
 
 fn write(path: &Path, values: Vec<f64>) -> anndataoom_core::Result<()> {
     let writer = Writer::create(path)?;
-    element::write(&writer.root()?, "x", &Value::vector(values), &WriteOptions::default())?;
+    element::write(&writer.root()?, "x", &Value::vector(values), &DatasetOptions::default())?;
     writer.commit()
 }
 
@@ -51,7 +51,7 @@ fn a_file_given_up_leaves_nothing() {
     write(&path, vec![1.0]).unwrap();
     let before = std::fs::read(&path).unwrap();
     let writer = Writer::create(&path).unwrap();
-    element::write(&writer.root().unwrap(), "y", &Value::number(1.0), &WriteOptions::default()).unwrap();
+    element::write(&writer.root().unwrap(), "y", &Value::number(1.0), &DatasetOptions::default()).unwrap();
     assert_eq!(dir.files(), 2);
     drop(writer);
     assert_eq!(dir.files(), 1);

@@ -52,7 +52,7 @@ fn every_encoding_survives() {
     let from = Store::open(golden("elements.h5ad")).unwrap();
     for format in formats() {
         let dir = Dir::new();
-        let options = element::WriteOptions { compression: format.compression, shuffle: false };
+        let options = element::DatasetOptions { compression: format.compression, shuffle: false };
         let writer = Writer::create_zarr(dir.file("a.zarr"), format).unwrap();
         for key in from.keys("").unwrap() {
             let value = element::read(&from, &key).unwrap();

@@ -157,7 +157,7 @@ fn only_what_changed() {
         assert_eq!(store.keys("").unwrap().iter().filter(|k| k.contains("new")).count(), 0);
     };
     check(&second);
-    // Those who have the old state open still read it.
+    // Readers that opened the old state still read it.
     let old = element::read(&first, "obs").unwrap();
     let Value::DataFrame(old) = old else { panic!("no dataframe") };
     assert_eq!(old.columns, frame("cell", N).columns);

@@ -50,7 +50,7 @@ type Parts<'py> = (&'static str, Vec<(Matrix, Arr<'py>)>, usize, (f64, bool));
 pub(crate) fn stack_members<'py>(py: Python<'py>, x: &Matrix) -> PyResult<Option<Parts<'py>>> {
     let Some(stack) = x.0.stack() else { return Ok(None) };
     let (n, m) = x.0.source().shape();
-    let (along, aligned) = match stack.along() {
+    let (along, aligned) = match stack.axis() {
         Along::Obs => ("obs", m),
         Along::Var => ("var", n),
     };

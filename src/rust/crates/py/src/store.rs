@@ -86,7 +86,7 @@ impl File {
             if group.is_empty() {
                 Ok(store)
             } else {
-                store.within(group)
+                store.subgroup(group)
             }
         };
         match is_far(&path) {
@@ -109,8 +109,8 @@ impl File {
     }
 
     /// Returns a group of the file as a file of its own.
-    fn within(&self, py: Python<'_>, group: &str) -> PyResult<File> {
-        self.quick(py, || self.0.within(group)).map(File)
+    fn subgroup(&self, py: Python<'_>, group: &str) -> PyResult<File> {
+        self.quick(py, || self.0.subgroup(group)).map(File)
     }
 
     /// Returns the modalities of an h5mu file; None for a file of another kind.

@@ -26,7 +26,7 @@ fn rs_open(args: Robj) -> Robj {
         let open = || {
             let whole = Store::open_as(place, save, external)?;
             format.map_or(Ok(()), |format| whole.expect_format(format))?;
-            let store = group.map_or_else(|| Ok(whole.clone()), |group| whole.within(group))?;
+            let store = group.map_or_else(|| Ok(whole.clone()), |group| whole.subgroup(group))?;
             Ok((whole, store))
         };
         let (whole, store) = match is_url(place) {

@@ -344,20 +344,20 @@ fn data_frame(x: &Robj, name: &str) -> Result<Value> {
 
 /// Converts values to the dtype named `dtype`.
 fn cast(data: &Data, dtype: &str) -> Result<Data> {
-    fn to<T: Number>(data: &Data) -> Result<Data> {
+    fn converted<T: Number>(data: &Data) -> Result<Data> {
         Ok(T::wrap(memory::collected(data.to_f64()?.into_iter().map(T::from_f64), VALUES)?))
     }
     match dtype {
-        "bool" => to::<bool>(data),
-        "int8" => to::<i8>(data),
-        "int16" => to::<i16>(data),
-        "int32" => to::<i32>(data),
-        "int64" => to::<i64>(data),
-        "uint8" => to::<u8>(data),
-        "uint16" => to::<u16>(data),
-        "uint32" => to::<u32>(data),
-        "uint64" => to::<u64>(data),
-        "float32" => to::<f32>(data),
+        "bool" => converted::<bool>(data),
+        "int8" => converted::<i8>(data),
+        "int16" => converted::<i16>(data),
+        "int32" => converted::<i32>(data),
+        "int64" => converted::<i64>(data),
+        "uint8" => converted::<u8>(data),
+        "uint16" => converted::<u16>(data),
+        "uint32" => converted::<u32>(data),
+        "uint64" => converted::<u64>(data),
+        "float32" => converted::<f32>(data),
         _ => data.copied(VALUES),
     }
 }

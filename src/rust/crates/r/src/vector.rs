@@ -43,7 +43,7 @@ extern "C" {
     static R_NaString: SEXP;
 }
 
-unsafe extern "C" fn nothing(_: SEXP, _: *mut c_void) -> SEXP {
+unsafe extern "C" fn no_op(_: SEXP, _: *mut c_void) -> SEXP {
     // SAFETY: R's constant.
     unsafe { R_NilValue }
 }
@@ -65,7 +65,7 @@ fn catch<F: FnMut() -> SEXP>(body: F) -> Result<Option<Robj>> {
     // R_tryCatchError takes errors and prints none; R_ToplevelExec takes all other jumps.
     extern "C" fn guarded<F: FnMut() -> SEXP>(data: *mut c_void) {
         // SAFETY: R's own way to run code that may raise an error, on R's thread.
-        let found = unsafe { R_tryCatchError(call::<F>, data, nothing, std::ptr::null_mut()) };
+        let found = unsafe { R_tryCatchError(call::<F>, data, no_op, std::ptr::null_mut()) };
         // SAFETY: the `Call` of `catch`, to which there is no other reference meanwhile.
         unsafe { (*data.cast::<Call<F>>()).found = found };
     }

@@ -94,7 +94,7 @@ impl super::LazyMatrix {
 
     /// Returns the cached blocks of a pass over `rows` of the source and the columns of this chain,
     /// if the session keeps them.
-    pub(crate) fn kept(&self, rows: &Rows, session: &Session) -> Option<Arc<ColumnCache>> {
+    pub(crate) fn cached_blocks(&self, rows: &Rows, session: &Session) -> Option<Arc<ColumnCache>> {
         let kept = session.caches.find::<Known<ColumnCache>>(&self.identity)?;
         let rows = match rows {
             Rows::All => None,

@@ -151,7 +151,7 @@ impl LazyMatrix {
             Ok(match (now, list) {
                 (now, None) => now.clone(),
                 (None, Some(l)) => Some(memory::copied(l, SELECTION)?.into()),
-                (Some(now), Some(l)) => Some(now.take(Some(l))?),
+                (Some(now), Some(l)) => Some(now.select(Some(l))?),
             })
         };
         Ok(LazyMatrix {

@@ -40,7 +40,7 @@ fn run<O: Number>(nodes: &[Arc<dyn Node>], block: Block) -> Result<Block> {
             with_data!(&data, v => {
                 for i in 0..n_rows {
                     let range = indptr[i]..indptr[i + 1];
-                    elementwise_row(elementwise, positions.at(i), &v[range.clone()], &mut values[range]);
+                    elementwise_row(elementwise, positions.row(i), &v[range.clone()], &mut values[range]);
                 }
             });
             Storage::Csr { indptr, indices, data: O::wrap(values) }
@@ -51,9 +51,9 @@ fn run<O: Number>(nodes: &[Arc<dyn Node>], block: Block) -> Result<Block> {
             for i in 0..n_rows {
                 let range = indptr[i]..indptr[i + 1];
                 let started = row.start(&indices[range.clone()]);
-                with_data!(&data, v => elementwise_row(elementwise, positions.at(i), &v[range], started));
+                with_data!(&data, v => elementwise_row(elementwise, positions.row(i), &v[range], started));
                 for node in others {
-                    node.apply(&mut row, positions.at(i));
+                    node.apply(&mut row, positions.row(i));
                 }
                 values.extend(row.values().iter().map(|&x| O::from_f64(x)));
             }
@@ -68,7 +68,7 @@ fn run<O: Number>(nodes: &[Arc<dyn Node>], block: Block) -> Result<Block> {
             for i in 0..n_rows {
                 row.load(&data, i * n_cols..(i + 1) * n_cols);
                 for node in nodes {
-                    node.apply(&mut row, positions.at(i));
+                    node.apply(&mut row, positions.row(i));
                 }
                 values.extend(row.values().iter().map(|&x| O::from_f64(x)));
             }

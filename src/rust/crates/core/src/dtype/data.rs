@@ -178,10 +178,10 @@ number!(f64, F64, |x| x, |x| x);
 impl Data {
     /// Returns the dtype of the buffer.
     pub fn dtype(&self) -> DType {
-        fn of<T: Number>(_: &[T]) -> DType {
+        fn dtype_of<T: Number>(_: &[T]) -> DType {
             T::DTYPE
         }
-        with_data!(self, v => of(v))
+        with_data!(self, v => dtype_of(v))
     }
 
     /// Makes an empty buffer of `dtype`.
@@ -207,10 +207,10 @@ impl Data {
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn zeros(dtype: DType, n: usize, what: &str) -> crate::Result<Data> {
-        fn of<T: Number>(_: &[T], n: usize, what: &str) -> crate::Result<Data> {
+        fn zeros_like<T: Number>(_: &[T], n: usize, what: &str) -> crate::Result<Data> {
             Ok(T::wrap(crate::memory::filled(n, T::default(), what)?))
         }
-        with_data!(&Data::empty(dtype), v => of(v, n, what))
+        with_data!(&Data::empty(dtype), v => zeros_like(v, n, what))
     }
 
     /// Reads values from their bytes in native order; trailing bytes that make no whole value are
@@ -271,7 +271,7 @@ impl Data {
     ///
     /// # Panics
     /// When a position is out of range; callers check first.
-    pub fn take(&self, positions: &[usize]) -> crate::Result<Data> {
+    pub fn select(&self, positions: &[usize]) -> crate::Result<Data> {
         fn pick<T: Number>(v: &[T], p: &[usize]) -> crate::Result<Data> {
             Ok(T::wrap(crate::memory::collected(p.iter().map(|&i| v[i]), "selected values")?))
         }

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! # fn main() -> anndataoom_core::Result<()> {
-//! use anndataoom_core::element::{self, Value, WriteOptions};
+//! use anndataoom_core::element::{self, Value, DatasetOptions};
 //! use anndataoom_core::store::{Store, Writer};
 //!
 //! let store = Store::open("../../../../inst/extdata/pbmc_like.h5ad")?;
@@ -15,7 +15,7 @@
 //!
 //! let path = std::env::temp_dir().join(format!("element-{}.h5ad", std::process::id()));
 //! let writer = Writer::create(&path)?;
-//! element::write(&writer.root()?, "numbers", &Value::vector(vec![1.5f64, 2.5]), &WriteOptions::default())?;
+//! element::write(&writer.root()?, "numbers", &Value::vector(vec![1.5f64, 2.5]), &DatasetOptions::default())?;
 //! writer.commit()?;
 //! assert_eq!(element::read(&Store::open(&path)?, "numbers")?, Value::vector(vec![1.5f64, 2.5]));
 //! # std::fs::remove_file(&path).unwrap();
@@ -44,7 +44,7 @@ mod write;
 pub use crate::dtype::{DType, Data, Number};
 pub(crate) use copied::copy_all as copies;
 pub use description::Description;
-pub use encoding::WriteOptions;
+pub use encoding::DatasetOptions;
 pub(crate) use encoding::{
     check_names, is_of_today, matrix, same_texts, start_frame, start_sparse, Matrix, ANNDATA, ARRAY, DICT, RAW,
 };

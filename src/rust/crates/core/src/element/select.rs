@@ -25,7 +25,7 @@ impl Value {
         match self {
             Value::Array(Array { shape, data }) => {
                 let (shape, positions) = dense(shape, rows, columns)?;
-                Ok(Value::Array(Array { shape, data: data.take(&positions)? }))
+                Ok(Value::Array(Array { shape, data: data.select(&positions)? }))
             }
             Value::Complex { shape, data, single } => {
                 let (shape, positions) = dense(shape, rows, columns)?;
@@ -104,7 +104,7 @@ fn select_columns(columns: &[(String, Value)], rows: Option<&[u32]>) -> Result<V
 }
 
 fn take_strings(data: &Strings, positions: &[usize]) -> Result<Strings> {
-    data.take(positions)?.ok_or_else(|| Error::Internal("a text position out of range".into()))
+    data.select(positions)?.ok_or_else(|| Error::Internal("a text position out of range".into()))
 }
 
 /// Returns the wanted positions on an axis of length `len`, or all of them; checks that they are on
@@ -195,7 +195,7 @@ impl Sparse {
             }
             indptr.push(indices.len() as u64);
         }
-        let data = self.data.take(&taken)?;
+        let data = self.data.select(&taken)?;
         let (a, b) = (major.len(), n_minor_out);
         Ok(Sparse { format: self.format, shape: if csr { (a, b) } else { (b, a) }, indptr, indices, data })
     }

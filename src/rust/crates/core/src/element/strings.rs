@@ -73,7 +73,7 @@ impl Strings {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
-    pub fn take(&self, positions: &[usize]) -> Result<Option<Strings>> {
+    pub fn select(&self, positions: &[usize]) -> Result<Option<Strings>> {
         let mut out = Strings::new();
         for text in positions.iter().map(|&i| self.get(i)) {
             let Some(text) = text else { return Ok(None) };

@@ -1,6 +1,6 @@
 //! Writing of elements into a file being made.
 
-use super::encoding::{self, WriteOptions};
+use super::encoding::{self, DatasetOptions};
 use super::Value;
 use crate::error::Result;
 use crate::store::{GroupWriter, Store};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// [`crate::Error::Io`] naming the target; [`crate::Error::Parameter`] for a key that HDF5 or
 /// anndata cannot hold (one with "/", taken or reserved); [`crate::Error::Shape`] for a value whose
 /// parts contradict each other.
-pub fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
+pub fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &DatasetOptions) -> Result<()> {
     encoding::write(group, key, value, options)
 }
 
@@ -27,5 +27,5 @@ pub fn copy(from: &Arc<Store>, path: &str, group: &GroupWriter<'_>, key: &str) -
     if group.copy(key, from, path)? {
         return Ok(());
     }
-    write(group, key, &super::read(from, path)?, &WriteOptions::default())
+    write(group, key, &super::read(from, path)?, &DatasetOptions::default())
 }

@@ -133,7 +133,7 @@ impl Round {
         session.install(|| {
             parts.into_par_iter().try_for_each(|(start, to)| {
                 session.monitor.check()?;
-                let near = self.near(self.squares[start]);
+                let near = self.adjacent_runs(self.squares[start]);
                 for (k, to) in to.iter_mut().enumerate() {
                     let (x, y) = (self.x[start + k], self.y[start + k]);
                     *to = near.iter().map(|run| kernels(&self.x[run.clone()], &self.y[run.clone()], x, y)).sum();
@@ -149,7 +149,7 @@ impl Round {
 
     /// Returns runs of the cells in the squares near one; the squares of one row are adjacent, so a
     /// row is one run.
-    fn near(&self, (row, column): (i64, i64)) -> Vec<std::ops::Range<usize>> {
+    fn adjacent_runs(&self, (row, column): (i64, i64)) -> Vec<std::ops::Range<usize>> {
         let reach = (FAR.sqrt() / SIDE).ceil() as i64;
         let of_row = |dy: i64| {
             let apart = (dy.abs() - 1).max(0) as f64 * SIDE;

@@ -1,7 +1,7 @@
 //! Cells of a query beside those of a reference: neighbours across, labels by the neighbours'
 //! votes, and positions in the reference's UMAP.
 
-use super::knn::{across, Metric};
+use super::knn::{nearest_of_first, Metric};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::random::Stream;
@@ -58,7 +58,7 @@ pub fn neighbors_across(
     let mut all = memory::room(memory::count(&[n + m, d], CELLS)?, CELLS)?;
     all.extend(reference.iter().chain(query.iter()).copied());
     let all = Array2::from_shape_vec((n + m, d), all).map_err(|e| Error::Internal(e.to_string()))?;
-    let (indices, distances) = across(all.view(), m, k, metric, session)?;
+    let (indices, distances) = nearest_of_first(all.view(), m, k, metric, session)?;
     Ok(Across { k, indices, distances })
 }
 

@@ -31,7 +31,7 @@ impl Positions {
 
     /// Returns the matrix row of block row `i` (`i < len`).
     #[inline]
-    pub fn at(&self, i: usize) -> usize {
+    pub fn row(&self, i: usize) -> usize {
         match self {
             Positions::Range(r) => r.start + i,
             Positions::List(l) => l[i] as usize,

@@ -82,7 +82,7 @@ pub(crate) struct ColumnCache {
 /// Returns the values as the smallest integers that hold every value exactly. Returns `None` where
 /// no type does or the values are as narrow already. -0.0 is not an integer.
 fn pack(data: &Data) -> Result<Option<Values>> {
-    fn limit<T: Number>(v: &[T]) -> Option<u16> {
+    fn largest_code<T: Number>(v: &[T]) -> Option<u16> {
         let mut most = 0u16;
         let mut exact = true;
         for x in v {
@@ -95,7 +95,7 @@ fn pack(data: &Data) -> Result<Option<Values>> {
         exact.then_some(most)
     }
     let size = data.dtype().size();
-    let Some(most) = with_data!(data, v => limit(v)) else { return Ok(None) };
+    let Some(most) = with_data!(data, v => largest_code(v)) else { return Ok(None) };
     if most <= 255 && size > 1 {
         Ok(Some(Values::U8(with_data!(data, v => memory::collected(v.iter().map(|x| x.to_f64() as u8), KEPT)?))))
     } else if size > 2 {

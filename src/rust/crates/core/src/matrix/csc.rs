@@ -115,12 +115,12 @@ impl Source for CscSource {
         // Two threads hold a group each, decoded and as records.
         let target = (allowed.memory / 8 / record).clamp(1 << 12, 1 << 21) as u64;
         let groups = cut_columns(read.len(n_cols), target, |i| {
-            let c = read.at(i);
+            let c = read.row(i);
             indptr[c + 1] - indptr[c]
         });
         let shared = |dataset: &super::disk::RawDataset| {
             if dataset.is_contiguous() {
-                return Shared::none();
+                return Shared::unshared();
             }
             let len = dataset.chunk()[0];
             Shared::new(groups.iter().map(|g| touched(indptr, &read, g, len)), 1, allowed.memory / 8)
@@ -267,7 +267,7 @@ impl CscPass<'_> {
     /// `range`.
     fn for_each<T: Plain>(&self, range: &Range<usize>, decoded: &Decoded<T>, mut each: impl FnMut(u32, u32, T)) {
         for i in range.clone() {
-            let column = self.read.at(i) as u32;
+            let column = self.read.row(i) as u32;
             let values = decoded.indptr[i - range.start]..decoded.indptr[i - range.start + 1];
             let mut row_of = |out_column: u32| {
                 for k in values.clone() {
@@ -292,7 +292,7 @@ impl CscPass<'_> {
         decoded.indptr.push(0);
         let (mut sum, mut runs) = (0u64, Vec::<Range<u64>>::new());
         for i in range.clone() {
-            let c = self.read.at(i);
+            let c = self.read.row(i);
             let values = indptr[c]..indptr[c + 1];
             sum += values.end - values.start;
             decoded.indptr.push(sum as usize);
@@ -310,7 +310,7 @@ impl CscPass<'_> {
         if let Some(k) = decoded.indices.iter().position(|&r| r as usize >= n_rows) {
             let at = decoded.indptr.partition_point(|&p| p <= k) - 1;
             let fault = Fault::Column { row: at, column: decoded.indices[k] };
-            return Err(self.parts.fault(&fault, |i| self.read.at(range.start + i)));
+            return Err(self.parts.fault(&fault, |i| self.read.row(range.start + i)));
         }
 
         let size = 8 + size_of::<T>();

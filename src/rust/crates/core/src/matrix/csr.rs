@@ -92,7 +92,7 @@ impl Source for CsrSource {
     ) -> Result<Box<dyn Pass + 'a>> {
         let indptr = &self.parts.indptr;
         let blocks = cut_blocks(rows.len(self.parts.shape.0), |i| {
-            let r = rows.at(i);
+            let r = rows.row(i);
             indptr[r + 1] - indptr[r]
         });
         let ascending = match &rows {
@@ -101,7 +101,7 @@ impl Source for CsrSource {
         };
         let shared = |dataset: &super::disk::RawDataset| {
             if !ascending || dataset.is_contiguous() {
-                return Shared::none();
+                return Shared::unshared();
             }
             let len = dataset.chunk()[0];
             Shared::new(blocks.iter().map(|b| touched(indptr, &rows, b, len)), 1, allowed.memory / 2)
@@ -132,12 +132,12 @@ impl CsrPass<'_> {
     fn read_as<T: Packable>(&self, block: usize) -> Result<Block> {
         let (range, indptr) = (self.blocks[block].clone(), &self.parts.indptr);
         let wanted = Wanted::new(&self.rows, &range)?;
-        let (indices, data) = (spare::take(), spare::take::<T>());
+        let (indices, data) = (spare::buffer(), spare::buffer::<T>());
         let mut decoded = Decoded { indptr: memory::room(wanted.len() + 1, "offsets of rows")?, indices, data };
         let mut sum = 0u64;
         decoded.indptr.push(0);
         for i in 0..wanted.len() {
-            let r = wanted.at(i);
+            let r = wanted.row(i);
             sum += indptr[r + 1] - indptr[r];
             decoded.indptr.push(sum as usize);
         }
@@ -147,7 +147,7 @@ impl CsrPass<'_> {
         debug_assert!(range.end <= self.rows.len(n_rows));
         let decoded = decoded
             .tidy(n_cols as u32, self.columns.as_deref())
-            .map_err(|fault| self.parts.fault(&fault, |i| wanted.at(i)))?
+            .map_err(|fault| self.parts.fault(&fault, |i| wanted.row(i)))?
             .gather(wanted.order())?;
         let n_cols = self.columns.as_ref().map_or(n_cols, |m| m.n_out());
         Ok(Block { positions: Positions::Range(range), n_cols, storage: decoded.into_storage() })
@@ -183,8 +183,8 @@ impl Pass for CsrPass<'_> {
         // The chunk that two blocks share was fetched with the first of them.
         let before = block.checked_sub(1).filter(|_| self.from.ascends).and_then(|block| {
             let (range, rows) = (&self.blocks[block], &self.rows);
-            let last = |i: usize| indptr[rows.at(i) + 1];
-            range.clone().rev().find(|&i| last(i) > indptr[rows.at(i)]).map(|i| last(i) - 1)
+            let last = |i: usize| indptr[rows.row(i) + 1];
+            range.clone().rev().find(|&i| last(i) > indptr[rows.row(i)]).map(|i| last(i) - 1)
         });
         self.parts.fetch_ahead(&runs, before)
     }
@@ -200,7 +200,7 @@ impl CsrPass<'_> {
     fn is_packed(&self, block: usize) -> bool {
         let Some(packed) = &self.from.packed else { return false };
         let indptr = &self.parts.indptr;
-        let mut rows = self.blocks[block].clone().map(|i| self.rows.at(i));
+        let mut rows = self.blocks[block].clone().map(|i| self.rows.row(i));
         rows.find(|&r| indptr[r] < indptr[r + 1]).is_some_and(|r| packed.holds(indptr[r]))
     }
 }
@@ -244,7 +244,7 @@ impl SparseParts {
                     left.start = end;
                 }
                 let before = out.indices.len();
-                // A far store delivers the chunks of a block together.
+                // A remote store delivers the chunks of a block together.
                 let step = if self.store.location().path().is_some() { self.step() } else { u64::MAX };
                 while left.start < end {
                     let step = left.start..(left.start / step + 1).saturating_mul(step).min(end);

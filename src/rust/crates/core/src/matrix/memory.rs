@@ -171,7 +171,7 @@ impl Source for MemorySource {
 
     fn pass<'a>(&'a self, rows: Rows, columns: Option<Arc<ColumnMap>>, _: &Allowance) -> Result<Box<dyn Pass + 'a>> {
         let n = rows.len(self.shape.0);
-        let blocks = cut_blocks(n, |i| self.row_values(rows.at(i)));
+        let blocks = cut_blocks(n, |i| self.row_values(rows.row(i)));
         Ok(Box::new(MemoryPass { source: self, rows, columns, blocks }))
     }
 }
@@ -189,7 +189,7 @@ impl Pass for MemoryPass<'_> {
     }
 
     fn cost(&self, block: usize) -> usize {
-        let values: u64 = self.blocks[block].clone().map(|i| self.source.row_values(self.rows.at(i))).sum();
+        let values: u64 = self.blocks[block].clone().map(|i| self.source.row_values(self.rows.row(i))).sum();
         values as usize * (4 + self.source.dtype().size())
     }
 
@@ -202,7 +202,7 @@ impl Pass for MemoryPass<'_> {
             v: &[T],
         ) -> Result<Storage> {
             let most = match pass.columns {
-                None => range.clone().map(|i| pass.source.row_values(pass.rows.at(i)) as usize).sum(),
+                None => range.clone().map(|i| pass.source.row_values(pass.rows.row(i)) as usize).sum(),
                 Some(_) => 0,
             };
             let (mut indptr, mut indices, mut data) =
@@ -210,7 +210,7 @@ impl Pass for MemoryPass<'_> {
             indptr.push(0);
             let mut row = Vec::new();
             for i in range.clone() {
-                let r = pass.rows.at(i);
+                let r = pass.rows.row(i);
                 row.clear();
                 for k in ptr[r]..ptr[r + 1] {
                     match &pass.columns {
@@ -232,7 +232,7 @@ impl Pass for MemoryPass<'_> {
             let width = pass.columns.as_ref().map_or(n, |m| m.n_out());
             let mut out: Vec<T> = memory::room(memory::count(&[range.len(), width], BLOCK)?, BLOCK)?;
             for i in range.clone() {
-                let row = &v[pass.rows.at(i) * n..][..n];
+                let row = &v[pass.rows.row(i) * n..][..n];
                 match &pass.columns {
                     None => out.extend_from_slice(row),
                     Some(map) => out.extend(map.selected().iter().map(|&c| row[c as usize])),

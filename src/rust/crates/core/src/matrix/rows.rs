@@ -52,7 +52,7 @@ impl<'a> Wanted<'a> {
 
     /// Returns the `i`-th row.
     #[inline]
-    pub(super) fn at(&self, i: usize) -> usize {
+    pub(super) fn row(&self, i: usize) -> usize {
         match &self.rows {
             List::Run(r) => r.start + i,
             List::List(l) => l[i] as usize,

@@ -72,7 +72,7 @@ impl Rows {
 
     /// Returns the source row at delivered position `i`.
     #[inline]
-    pub fn at(&self, i: usize) -> usize {
+    pub fn row(&self, i: usize) -> usize {
         match self {
             Rows::All => i,
             Rows::List(l) => l[i] as usize,
@@ -123,9 +123,9 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         super::PackedState::None
     }
 
-    /// Reads the packed rows from the file at `path` from now on, which is made where there is none
-    /// that fits. Returns its bytes and whether it was made; `None` for a matrix that cannot be
-    /// packed.
+    /// Makes the file of packed rows at `path`, unless one of this matrix is there, and reads packed
+    /// rows from it from now on. Returns its bytes and whether it was made; `None` for a matrix that
+    /// cannot be packed.
     ///
     /// # Errors
     /// The errors of reading the matrix and of writing the file.
@@ -182,13 +182,13 @@ pub trait Pass: Send + Sync {
     /// flight.
     fn cost(&self, block: usize) -> usize;
 
-    /// Returns the approximate stored bytes of the block if they are in a far store, else 0.
+    /// Returns the approximate stored bytes of the block if they are in a remote store, else 0.
     fn stored(&self, block: usize) -> usize {
         let _ = block;
         0
     }
 
-    /// Prefetches the stored bytes of a block in a far store, for a later [`Pass::read`].
+    /// Prefetches the stored bytes of a block in a remote store, for a later [`Pass::read`].
     ///
     /// # Errors
     /// Errors of fetching them.

@@ -18,7 +18,7 @@ const MOST: usize = 2;
 const LEAST: usize = 1 << 16;
 
 /// Returns an empty buffer, with the memory of an earlier one if there is one of this type.
-pub(super) fn take<T: Plain>() -> Vec<T> {
+pub(super) fn buffer<T: Plain>() -> Vec<T> {
     SPARE.with_borrow_mut(|spare| {
         let at = spare.iter().position(|buffer| buffer.is::<Vec<T>>());
         at.and_then(|at| spare.swap_remove(at).downcast().ok()).map_or_else(Vec::new, |buffer| *buffer)

@@ -8,7 +8,7 @@ use super::{Location, Reads, Rows, Stamp};
 use crate::element::{DType, SparseFormat};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::store::{Node, State, Store};
+use crate::store::{FileState, Node, Store};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -105,12 +105,12 @@ impl SparseParts {
 
     /// Returns the present state of the file; `None` where there is no plain file.
     pub(super) fn stamp(&self) -> Option<Stamp> {
-        let State { bytes, modified, inode } = self.store.state()?;
+        let FileState { bytes, modified, inode } = self.store.state()?;
         let offsets = *self.checksum.get_or_init(|| hash_words(&self.indptr));
         Some(Stamp { bytes, modified, inode, offsets })
     }
 
-    /// Returns whether the matrix is in a far store.
+    /// Returns whether the matrix is in a remote store.
     pub(super) fn is_far(&self) -> bool {
         self.data.is_far()
     }
@@ -203,7 +203,7 @@ impl SparseParts {
 /// Reads the offsets, and checks that none is negative.
 fn read_offsets<T: Plain>(dataset: &RawDataset) -> Result<Vec<u64>> {
     let n = dataset.shape()[0];
-    let none = Shared::none();
+    let none = Shared::unshared();
     let mut values: Vec<T> = Vec::new();
     dataset.append(0..n, &mut Cursor::new(&none), &mut values)?;
     let mut offsets = memory::room(values.len(), "offsets of a sparse matrix")?;

@@ -45,7 +45,7 @@ impl Vector {
     /// # Errors
     /// Errors of reading and decoding.
     pub(crate) fn read(&self, run: Range<u64>) -> Result<Data> {
-        let none = Shared::none();
+        let none = Shared::unshared();
         with_plain!(self.dtype(), T => {
             let mut out: Vec<T> = Vec::new();
             self.0.append(run, &mut Cursor::new(&none), &mut out)?;

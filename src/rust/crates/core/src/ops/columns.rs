@@ -6,7 +6,7 @@
 //! read once more for those columns alone, around their means.
 
 use super::moments::{round, Moments, Shifted};
-use super::view::{each, RowOf, View};
+use super::view::{for_each_value, RowOf, View};
 use crate::element::Number;
 use crate::error::Result;
 use crate::memory;
@@ -153,7 +153,7 @@ impl Columns {
         }
         self.whole_rows += 1;
         let whole = &mut self.whole[..];
-        each(row, |c, x| whole[c].add(x));
+        for_each_value(row, |c, x| whole[c].add(x));
         Ok(Some(found))
     }
 
@@ -332,7 +332,7 @@ impl Again {
     }
 
     fn add<T: Number>(&mut self, row: RowOf<'_, T>, f: impl Fn(f64) -> f64) {
-        each(row, |c, x| {
+        for_each_value(row, |c, x| {
             if let Some(place) = self.places[c].checked_sub(1) {
                 let (sum, constant, y) = (&mut self.sums[place as usize], &mut self.constant[place as usize], f(x));
                 if sum.stored == 0.0 {

@@ -6,7 +6,7 @@
 //! their products with the covariates, which are made orthonormal first.
 
 use super::design::orthonormal_rows;
-use super::view::{add, each, with_view, Check};
+use super::view::{add, for_each_value, with_view, Check};
 use crate::chain::nodes::Combat;
 use crate::chain::LazyMatrix;
 use crate::error::{Error, Result};
@@ -209,9 +209,9 @@ impl Reducer for Sums<'_> {
         let mut part = self.state()?;
         with_view!(block, view => (0..view.n_rows()).try_for_each(|i| {
             self.check.row(&view, i)?;
-            let cell = view.positions.at(i);
+            let cell = view.positions.row(i);
             let (batch, covariates) = (self.batches[cell] as usize, &self.covariates[cell * k..][..k]);
-            each(view.row(i), |c, x| {
+            for_each_value(view.row(i), |c, x| {
                 let to = &mut part[(c * n_batches + batch) * (k + 2)..][..k + 2];
                 to[0] += x;
                 to[1] += x * x;

@@ -6,7 +6,7 @@
 //! that doublets of unchanged counts are never made. Where counts are sampled again or
 //! logarithmised, each doublet is put together from its two sparse rows, projected and forgotten.
 
-use super::view::{each, with_view};
+use super::view::{for_each_value, with_view};
 use super::{filter, hvg, mean_var, normalize};
 use super::{
     filter_cells, filter_genes, highly_variable_genes, log1p, n_components, normalize_total, pca, pca_by_lanczos,
@@ -221,13 +221,13 @@ impl Counts {
             with_view!(block, view => {
                 let (mut ends, mut columns, mut values) = (Vec::new(), Vec::new(), Vec::new());
                 for i in 0..view.n_rows() {
-                    each(view.row(i), |column, value| {
+                    for_each_value(view.row(i), |column, value| {
                         if value != 0.0 {
                             columns.push(column as u32);
                             values.push(value as f32);
                         }
                     });
-                    ends.push((view.positions.at(i), columns.len()));
+                    ends.push((view.positions.row(i), columns.len()));
                 }
                 Ok((ends, columns, values))
             })

@@ -5,7 +5,7 @@
 //! for. So each has the same chance. The lowest keys of a cell are found row by row. For the lowest
 //! of a matrix, keys are counted by their leading bits first.
 
-use super::view::{each, with_view, Check};
+use super::view::{for_each_value, with_view, Check};
 use crate::chain::nodes::{key_of, stream_of, Downsample};
 use crate::chain::LazyMatrix;
 use crate::error::{Error, Result};
@@ -101,9 +101,9 @@ impl Molecules {
     ) -> Result<()> {
         with_view!(block, view => (0..view.n_rows()).try_for_each(|i| {
             self.check.row(&view, i)?;
-            let cell = view.positions.at(i);
+            let cell = view.positions.row(i);
             let (mut total, mut odd) = (0.0, None);
-            each(view.row(i), |column, count| {
+            for_each_value(view.row(i), |column, count| {
                 total += count;
                 if odd.is_none() && (count.fract() != 0.0 || total > MOST) {
                     odd = Some((column, count));
@@ -120,7 +120,7 @@ impl Molecules {
                 });
             }
             start(total as usize)?;
-            each(view.row(i), |column, count| {
+            for_each_value(view.row(i), |column, count| {
                 let stream = stream_of(self.seed, cell as u32, column as u32);
                 (0..count as u64).for_each(|molecule| f(key_of(stream, molecule)));
             });

@@ -78,7 +78,7 @@ pub fn explain(x: &LazyMatrix, call: impl Fn(&Description) -> String, session: &
         }
         Rows::All => Rows::All,
     };
-    let (kept, index, sums) = (x.kept(&sorted, session), x.index(session), x.known_sums(session));
+    let (kept, index, sums) = (x.cached_blocks(&sorted, session), x.index(session), x.known_sums(session));
 
     let mut facts = Vec::new();
     let values = source.nnz().map_or_else(String::new, |nnz| {

@@ -2,7 +2,7 @@
 
 use super::moments::Axis;
 use super::sums::past_doubles;
-use super::view::{add, each, sums_column, with_view, Check};
+use super::view::{add, for_each_value, sums_column, with_view, Check};
 use crate::chain::LazyMatrix;
 use crate::element::{DType, Data};
 use crate::error::{Error, Result};
@@ -141,7 +141,7 @@ impl Reducer for CellNumbers {
         let rows = with_view!(block, view => (0..view.n_rows()).map(|i| {
             self.check.row(&view, i)?;
             let (mut sum, mut n) = (0.0, 0u32);
-            each(view.row(i), |_, x| {
+            for_each_value(view.row(i), |_, x| {
                 sum += x;
                 n += u32::from(x != 0.0);
             });
@@ -177,7 +177,7 @@ impl Reducer for GeneNumbers {
         with_view!(block, view => {
             for i in 0..view.n_rows() {
                 self.check.row(&view, i)?;
-                each(view.row(i), |c, x| part[c] += if self.counts { x } else { f64::from(u8::from(x != 0.0)) });
+                for_each_value(view.row(i), |c, x| part[c] += if self.counts { x } else { f64::from(u8::from(x != 0.0)) });
             }
             Ok(())
         })?;

@@ -1,6 +1,6 @@
 //! The range of every gene, and the number of cells above a threshold.
 
-use super::view::{each, float_column, single, with_view};
+use super::view::{float_column, for_each_value, single, with_view};
 use crate::chain::LazyMatrix;
 use crate::element::{DType, Value};
 use crate::error::{Error, Result};
@@ -108,7 +108,7 @@ impl Reducer for Ranges {
     fn map(&self, block: Block) -> Result<(Vec<Range>, ())> {
         let mut part = self.state()?;
         with_view!(block, view => {
-            (0..view.n_rows()).for_each(|i| each(view.row(i), |c, x| part[c].add(x, self.threshold)));
+            (0..view.n_rows()).for_each(|i| for_each_value(view.row(i), |c, x| part[c].add(x, self.threshold)));
             let n = view.n_rows() as u64;
             for range in part.iter_mut().filter(|r| r.n < n) {
                 let zeros = n - range.n;

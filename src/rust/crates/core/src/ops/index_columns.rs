@@ -120,7 +120,7 @@ impl Reducer for Index<'_> {
         Ok(Spool {
             writer: IndexWriter::new(self.path, self.source)?,
             dtype: self.source.dtype(),
-            scratch: Scratch::new(&self.session.scratch.inside(self.dir))?,
+            scratch: Scratch::new(&self.session.scratch.in_folder(self.dir))?,
             memory: self.session.part(4),
             session: self.session.clone(),
             waiting: Vec::new(),
@@ -249,14 +249,14 @@ mod as_bits {
 
     pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Data, D::Error> {
         use DType::*;
-        fn of<T: Bits>(_: &[T], bits: &[u64]) -> crate::Result<Data> {
+        fn from_bits<T: Bits>(_: &[T], bits: &[u64]) -> crate::Result<Data> {
             Ok(T::wrap(memory::collected(bits.iter().map(|&b| T::of_bits(b)), INDEX)?))
         }
         let (name, bits) = <(String, Vec<u64>)>::deserialize(from)?;
         let all = [Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64];
         let dtype = all.into_iter().find(|d| d.name() == name);
         let dtype = dtype.ok_or_else(|| serde::de::Error::custom(format!("no dtype '{name}'")))?;
-        with_data!(&Data::empty(dtype), v => of(v, &bits)).map_err(lost)
+        with_data!(&Data::empty(dtype), v => from_bits(v, &bits)).map_err(lost)
     }
 }
 

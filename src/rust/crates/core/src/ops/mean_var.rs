@@ -1,7 +1,7 @@
 //! Mean and variance over cells or genes.
 
 use super::moments::{finite_or_zero, with_zeros, Axis, MeanVar, Moments};
-use super::view::{each, with_view, RowOf};
+use super::view::{for_each_value, with_view, RowOf};
 use crate::chain::LazyMatrix;
 use crate::element::Number;
 use crate::error::Result;
@@ -105,12 +105,12 @@ fn row_moments<T: Number>(row: RowOf<'_, T>, n: usize) -> (f64, f64) {
     let first = finite_or_zero(first.to_f64());
     let stored = row.1.len() as f64;
     let mut sum = 0.0;
-    each(row, |_, x| sum += x - first);
+    for_each_value(row, |_, x| sum += x - first);
     // A second sweep costs little, as the row is in the cache, and makes the result precise for any
     // offset.
     let shift = if sum.is_finite() { first + sum / stored } else { first };
     let (mut sum, mut sq) = (0.0, 0.0);
-    each(row, |_, x| {
+    for_each_value(row, |_, x| {
         let d = x - shift;
         sum += d;
         sq += d * d;

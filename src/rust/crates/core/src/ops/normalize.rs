@@ -3,7 +3,7 @@
 
 use super::mean_var::mean_var;
 use super::moments::Axis;
-use super::view::{each, float_column, with_view, Check};
+use super::view::{float_column, for_each_value, with_view, Check};
 use crate::chain::{nodes, LazyMatrix};
 use crate::element::{DType, Value};
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ pub struct NormalizeOptions {
     /// Whether genes that hold more than `max_fraction` of the counts of any cell are left out of
     /// the totals.
     pub exclude_highly_expressed: bool,
-    /// The largest share of a cell for `exclude_highly_expressed`.
+    /// The share of the counts of a cell above which a gene is highly expressed.
     pub max_fraction: f64,
 }
 
@@ -174,9 +174,9 @@ impl Reducer for CellTotals<'_> {
             self.check.row(&view, i)?;
             let row = view.row(i);
             let mut sum = 0.0;
-            each(row, |c, x| sum += if self.skip.is_some_and(|s| s[c]) { 0.0 } else { x });
+            for_each_value(row, |c, x| sum += if self.skip.is_some_and(|s| s[c]) { 0.0 } else { x });
             if let Some(share) = self.share {
-                each(row, |c, x| if x > share * sum { exceeding.push(c as u32) });
+                for_each_value(row, |c, x| if x > share * sum { exceeding.push(c as u32) });
             }
             Ok(sum)
         }).collect::<Result<Vec<f64>>>())?;

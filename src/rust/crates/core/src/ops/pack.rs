@@ -7,13 +7,13 @@ use crate::matrix::Layout;
 use crate::session::Session;
 use std::path::Path;
 
-/// Makes every pass over the matrix `x` belongs to read a packed copy in folder `dir`, which is
-/// made there when there is none that fits the file; one of an earlier state of the file is made
-/// anew. Gives the same blocks as the file.
+/// Makes or finds a packed copy of the matrix of `x` in the folder `dir`. From then on every pass
+/// over that matrix reads the copy in place of the file, with the same blocks. A copy of an earlier
+/// state of the file is replaced.
 ///
 /// # Errors
 /// [`Error::State`] for a matrix that is dense or in memory, or that changes meanwhile;
-/// [`Error::Io`] when the folder cannot be written; those of reading the matrix.
+/// [`Error::Io`] when the folder cannot be written; the errors of reading the matrix.
 pub fn pack(x: &LazyMatrix, dir: &Path, session: &Session) -> Result<Indexed> {
     let source = x.source();
     let refused = |why: &str| Err(Error::State(format!("{} {why}", x.name())));

@@ -240,7 +240,7 @@ pub fn pca(x: &LazyMatrix, options: &PcaOptions, session: &Session) -> Result<Pc
 /// # Errors
 /// Errors of [`pca`], and [`Error::Shape`] when `x_pca` has another length.
 pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], session: &Session) -> Result<Pca> {
-    with(Solver::Direct, x, options, x_pca, session)
+    solve(Solver::Direct, x, options, x_pca, session)
 }
 
 /// Computes principal components as [`pca`] does, but of many columns by block Lanczos on their
@@ -252,7 +252,7 @@ pub fn pca_into(x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], session
 pub(super) fn pca_by_lanczos(x: &LazyMatrix, options: &PcaOptions, session: &Session) -> Result<Pca> {
     let size = memory::count(&[x.shape().0, n_components(x.shape(), options.n_comps)?], SCORES)?;
     let mut x_pca = memory::zeros(size, SCORES)?;
-    let found = with(Solver::Lanczos, x, options, &mut x_pca, session)?;
+    let found = solve(Solver::Lanczos, x, options, &mut x_pca, session)?;
     Ok(Pca { x_pca, ..found })
 }
 
@@ -268,7 +268,7 @@ enum Solver {
 /// The fewest columns for which the Lanczos solver is quicker.
 const MANY: usize = 1000;
 
-fn with(solver: Solver, x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], session: &Session) -> Result<Pca> {
+fn solve(solver: Solver, x: &LazyMatrix, options: &PcaOptions, x_pca: &mut [f32], session: &Session) -> Result<Pca> {
     let (n, p) = x.shape();
     let k = n_components((n, p), options.n_comps)?;
     if n.checked_mul(k) != Some(x_pca.len()) {

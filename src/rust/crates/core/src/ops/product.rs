@@ -1,6 +1,6 @@
 //! Products with a dense matrix in memory, for `%*%` and randomised decompositions.
 
-use super::view::{add, each, with_view};
+use super::view::{add, for_each_value, with_view};
 use crate::chain::LazyMatrix;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
@@ -61,7 +61,7 @@ impl Reducer for Times<'_> {
         let mut part = memory::zeros(memory::count(&[block.n_rows(), width], PRODUCT)?, PRODUCT)?;
         with_view!(block, view => {
             for (i, to) in part.chunks_exact_mut(width.max(1)).enumerate() {
-                each(view.row(i), |c, x| axpy(to, x, &self.y[c * width..][..width]));
+                for_each_value(view.row(i), |c, x| axpy(to, x, &self.y[c * width..][..width]));
             }
             Ok(((), part))
         })
@@ -95,8 +95,8 @@ impl Reducer for TransposedTimes<'_> {
         let mut part = self.zeros()?;
         with_view!(block, view => {
             for i in 0..view.n_rows() {
-                let from = &self.y[view.positions.at(i) * width..][..width];
-                each(view.row(i), |c, x| axpy(&mut part[c * width..][..width], x, from));
+                let from = &self.y[view.positions.row(i) * width..][..width];
+                for_each_value(view.row(i), |c, x| axpy(&mut part[c * width..][..width], x, from));
             }
             Ok((part, ()))
         })

@@ -3,7 +3,7 @@
 use super::columns::Columns;
 use super::moments::{Axis, Moments};
 use super::sums::past_doubles;
-use super::view::{add, each, float_column, single, sums_column, with_view, Check, View};
+use super::view::{add, float_column, for_each_value, single, sums_column, with_view, Check, View};
 use crate::chain::{CountSums, LazyMatrix};
 use crate::element::{DType, Data, Number, Value};
 use crate::error::{Error, Result};
@@ -235,7 +235,7 @@ impl Scatter<Rows> for Cells {
     fn scatter(&mut self, at: &Positions, rows: Rows) -> Result<()> {
         let (n_top, n_sets) = (self.top.len(), self.sets.len());
         for i in 0..at.len() {
-            let to = at.at(i);
+            let to = at.row(i);
             for (t, column) in self.top.iter_mut().enumerate() {
                 column[to] = rows.top[i * n_top + t] / rows.total[i] * 100.0;
             }
@@ -349,7 +349,7 @@ fn metrics<T: Number + PartialOrd>(view: &View<'_, T>, pass: &Quality<'_>) -> Re
         rows.total.push(sum.total);
         if n_sets > 0 {
             let sets = &mut rows.sets[i * n_sets..(i + 1) * n_sets];
-            each(row, |c, x| members.sets_of(c).iter().for_each(|&s| sets[s as usize] += x));
+            for_each_value(row, |c, x| members.sets_of(c).iter().for_each(|&s| sets[s as usize] += x));
         }
         if !percent_top.is_empty() {
             top.sums(row.1, percent_top, &mut rows.top);

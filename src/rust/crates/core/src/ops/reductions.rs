@@ -1,6 +1,6 @@
 //! Reduces all values of a matrix to one number, or to a matrix of columns by columns.
 
-use super::view::{add, each, with_view};
+use super::view::{add, for_each_value, with_view};
 use crate::chain::LazyMatrix;
 use crate::dtype::Number;
 use crate::error::{Error, Result};
@@ -72,7 +72,7 @@ impl Reducer for All {
             for i in 0..view.n_rows() {
                 let row = view.row(i);
                 stored += row.1.len();
-                each(row, |_, x| part.add(x));
+                for_each_value(row, |_, x| part.add(x));
             }
             let zeros = view.n_rows() * view.n_cols - stored;
             if zeros > 0 {
@@ -153,7 +153,7 @@ impl Reducer for CrossProduct<'_> {
                             let at = columns.map_or(k, |c| c[k] as usize);
                             let row = &mut to[(at - first) * p..][..p];
                             let value = values[k].to_f64();
-                            each((columns.map(|c| &c[k..]), &values[k..]), |c, x| {
+                            for_each_value((columns.map(|c| &c[k..]), &values[k..]), |c, x| {
                                 row[if columns.is_some() { c } else { k + c }] += value * x;
                             });
                         }

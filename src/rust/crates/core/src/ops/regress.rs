@@ -9,7 +9,7 @@
 use super::columns::Columns;
 use super::design::orthonormal_rows;
 use super::moments::Moments;
-use super::view::{add, each, with_view, Check};
+use super::view::{add, for_each_value, with_view, Check};
 use crate::chain::nodes::{Covariates, RegressOut};
 use crate::chain::LazyMatrix;
 use crate::error::{Error, Result};
@@ -105,8 +105,8 @@ impl Reducer for Products<'_> {
             for i in 0..view.n_rows() {
                 self.check.row(&view, i)?;
                 columns.add(view.row(i))?;
-                let row = &rows[view.positions.at(i) * width + 1..][..width - 1];
-                each(view.row(i), |c, x| {
+                let row = &rows[view.positions.row(i) * width + 1..][..width - 1];
+                for_each_value(view.row(i), |c, x| {
                     part[c * width + 1..][..width - 1].iter_mut().zip(row).for_each(|(p, q)| *p += q * x);
                 });
             }
@@ -198,8 +198,8 @@ impl Reducer for GroupMeans<'_> {
         let mut part = self.state()?;
         with_view!(block, view => (0..view.n_rows()).try_for_each(|i| {
             self.check.row(&view, i)?;
-            let group = self.codes[view.positions.at(i)] as usize;
-            each(view.row(i), |c, x| part[c * self.width + group].add(x));
+            let group = self.codes[view.positions.row(i)] as usize;
+            for_each_value(view.row(i), |c, x| part[c * self.width + group].add(x));
             Ok(())
         }))?;
         Ok((part, ()))

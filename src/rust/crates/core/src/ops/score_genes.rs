@@ -1,7 +1,8 @@
 //! Scores of gene sets: the mean of a set's genes less that of control genes of like expression
-//! (Tirosh et al. 2016), as `scanpy.tl.score_genes` has it, of any number of sets in two passes:
-//! one for the means of the genes, which an earlier pass may have left, and one over the genes that
-//! are in a set or among its controls.
+//! (Tirosh et al. 2016), as `scanpy.tl.score_genes` has it.
+//!
+//! Any number of sets take two passes. The first finds the means of the genes, unless an earlier
+//! pass has left them; the second reads the genes that are in a set or among its controls.
 
 use super::gene_sets::by_set;
 use super::sums::col_sums;
@@ -20,19 +21,19 @@ use serde::Serialize;
 
 const SCORES: &str = "score_genes: scores of the cells";
 
-/// How control genes are chosen.
+/// The choice of control genes in [`score_genes`], by scanpy's names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScoreOptions {
-    /// Whether genes of the set count among those a bin's controls are sampled from, and are
-    /// dropped afterwards.
+    /// Whether the controls of a bin are sampled from its genes with those of the set among them,
+    /// which are then dropped from the sample. Without it they are left out before.
     pub ctrl_as_ref: bool,
-    /// Control genes sampled from each bin.
+    /// The number of control genes sampled from each bin.
     pub ctrl_size: usize,
-    /// Genes controls are sampled from, by position; all without it.
+    /// Positions of the genes from which controls are sampled; `None` for all genes.
     pub gene_pool: Option<Vec<u32>>,
-    /// Bins of mean expression, at least two.
+    /// The number of bins of mean expression, at least two.
     pub n_bins: usize,
-    /// The seed, numpy's.
+    /// The seed of the sampling, as for numpy.
     pub seed: u32,
 }
 

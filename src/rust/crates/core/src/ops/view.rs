@@ -68,7 +68,7 @@ pub(super) use with_view;
 
 /// Calls `f(column, value)` for every value of a row.
 #[inline(always)]
-pub(super) fn each<T: Number>(row: RowOf<'_, T>, mut f: impl FnMut(usize, f64)) {
+pub(super) fn for_each_value<T: Number>(row: RowOf<'_, T>, mut f: impl FnMut(usize, f64)) {
     match row {
         (Some(columns), values) => columns.iter().zip(values).for_each(|(&c, &x)| f(c as usize, x.to_f64())),
         (None, values) => values.iter().enumerate().for_each(|(c, &x)| f(c, x.to_f64())),
@@ -132,7 +132,7 @@ impl Check {
             operation: self.operation,
             expected: self.expected,
             found: format!("{:?}", values[k]),
-            row: view.positions.at(i),
+            row: view.positions.row(i),
             column: columns.map_or(k, |c| c[k] as usize),
         })
     }

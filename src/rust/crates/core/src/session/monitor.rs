@@ -29,7 +29,7 @@ impl Monitor {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Runs `work` on this thread for the call of this monitor. Waiting for a far store, which
+    /// Runs `work` on this thread for the call of this monitor. Waiting for a remote store, which
     /// knows no session, then ends when the call is cancelled.
     pub(crate) fn during<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
         struct Back(Option<Arc<Monitor>>);

@@ -31,7 +31,7 @@ impl Pool {
     /// # Errors
     /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the
     /// system starts.
-    pub(super) fn of(&self, threads: usize) -> Result<Arc<rayon::ThreadPool>> {
+    pub(super) fn get(&self, threads: usize) -> Result<Arc<rayon::ThreadPool>> {
         if threads > MAX_THREADS {
             return Err(Error::parameter("threads", format!("at most {MAX_THREADS}"), threads));
         }

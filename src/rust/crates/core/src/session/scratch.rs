@@ -41,7 +41,7 @@ impl Space {
 
     /// Returns the same space in another folder; its bytes count towards the same total.
     #[must_use]
-    pub fn inside(&self, folder: &Path) -> Self {
+    pub fn in_folder(&self, folder: &Path) -> Self {
         Space { folder: Some(folder.to_owned()), ..self.clone() }
     }
 
@@ -87,7 +87,7 @@ impl Space {
     ///
     /// # Errors
     /// [`Error::Scratch`] where there is no space for them.
-    pub(crate) fn take(&self, bytes: u64) -> Result<()> {
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<()> {
         let refused = match self.take_free(bytes) {
             Err(refused @ Error::Scratch { .. }) => refused,
             done => return done,
@@ -141,7 +141,8 @@ pub struct Allowance {
     pub keeping: Keeping,
 }
 
-/// The packed rows that a pass finds and leaves for later ones.
+/// The use that a pass makes of packed rows: where they are, how many bytes they may take, and
+/// whether the pass adds to them.
 #[derive(Debug, Clone, Default)]
 pub struct Keeping {
     caches: Caches,
@@ -187,7 +188,7 @@ impl Keeping {
 impl Allowance {
     /// Returns an allowance with an equal part of the memory for each of `n` users.
     #[must_use]
-    pub(crate) fn among(&self, n: usize) -> Allowance {
+    pub(crate) fn divided(&self, n: usize) -> Allowance {
         Allowance { memory: self.memory / n.max(1), ..self.clone() }
     }
 }
@@ -199,9 +200,9 @@ mod tests {
     #[test]
     fn bytes_past_the_limit_are_refused_by_folder_bytes_and_setting() {
         let all = Space::default();
-        let space = all.inside(Path::new("/some/where")).limited(Some(100));
-        space.take(70).unwrap();
-        let error = space.take(40).unwrap_err();
+        let space = all.in_folder(Path::new("/some/where")).limited(Some(100));
+        space.reserve(70).unwrap();
+        let error = space.reserve(40).unwrap_err();
         assert_eq!(error.class(), "io");
         let expected = "scratch files in '/some/where' need 40 bytes more, and 30 are free of the 100 they may take; \
                         raise the setting scratch_limit, or raise the setting memory so that more stays in memory";
@@ -210,7 +211,7 @@ mod tests {
         // again.
         assert_eq!(all.used(), 70);
         space.give_back(70);
-        space.take(100).unwrap();
+        space.reserve(100).unwrap();
         assert_eq!(all.used(), 100);
     }
 
@@ -218,13 +219,13 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn without_a_limit_the_disk_is_one() {
         let space = Space::default();
-        space.take(1).unwrap();
-        let error = space.take(1 << 60).unwrap_err().to_string();
+        space.reserve(1).unwrap();
+        let error = space.reserve(1 << 60).unwrap_err().to_string();
         let (folder, free) = (space.folder(), "are free on the disk beside its reserve; ");
         assert!(error.starts_with(&format!("scratch files in '{}' need {} bytes more", folder.display(), 1u64 << 60)));
         assert!(error.contains(free) && error.contains("the setting scratch_limit"), "{error}");
         assert_eq!(space.used(), 1);
         // A limit that is set holds, whatever is free on the disk.
-        space.limited(Some(u64::MAX)).take(1 << 60).unwrap();
+        space.limited(Some(u64::MAX)).reserve(1 << 60).unwrap();
     }
 }

@@ -95,7 +95,8 @@ impl Session {
         self.budget.lease_anyway(0, self.memory / of.max(1), self.memory / 4)
     }
 
-    /// Returns how a pass uses packed rows: it finds them, and leaves them where it `fills`.
+    /// Returns the use that a pass makes of packed rows: it reads those that there are and, with
+    /// `fills`, packs the rows that it decodes.
     pub fn keeping(&self, fills: bool) -> Keeping {
         Keeping::new(self.caches.clone(), self.packed, self.memory, fills)
     }
@@ -149,7 +150,7 @@ impl Session {
     /// [`Error::Parameter`] for more than 4096 threads; [`Error::OutOfMemory`] for more than the
     /// system starts.
     pub(crate) fn pool(&self) -> Result<Arc<rayon::ThreadPool>> {
-        self.pool.of(self.threads)
+        self.pool.get(self.threads)
     }
 }
 

@@ -17,9 +17,10 @@ const POLL: Duration = Duration::from_millis(50);
 const DRAW: Duration = Duration::from_millis(200);
 
 /// Runs `work` on a thread of its own while this thread watches. Until the work ends, `watch` is
-/// called every 50 ms, with the share that is done when it is time to draw it. An error of `watch`
-/// (Ctrl-C, a bar that cannot be drawn) cancels the work. `wait` runs the pause that it is given; a
-/// face with a lock on its interpreter releases the lock meanwhile.
+/// called every 50 ms: with the share that is done when 200 ms have passed since it last got it, else
+/// with `None`. An error of `watch` (Ctrl-C, a bar that cannot be drawn) cancels the work. `wait`
+/// runs the pause that it is given; a face with a lock on its interpreter releases the lock
+/// meanwhile.
 ///
 /// # Errors
 /// The outer `Result` is `watch`'s, the inner one `work`'s. If both fail, the error of `work` is

@@ -89,7 +89,7 @@ impl Model {
         let mut batch_depth = Vec::new();
         for b in 0..sim.n_batches {
             let mut rng = Xoshiro::new(sim.seed, 2 * PARAMETERS + b as u64);
-            batch_depth.push(rng.between(-0.15, 0.15).exp());
+            batch_depth.push(rng.uniform_between(-0.15, 0.15).exp());
             batch_effect.push((0..n_nuclear).map(|_| (0.12 * rng.normal()).exp() as f32).collect::<Vec<f32>>());
         }
         let batch_effect_max = batch_effect.iter().flatten().copied().fold(0.0f32, f32::max);
@@ -119,8 +119,8 @@ impl Model {
         let mut library = self.median_library * self.batch_depth[batch] * (LIBRARY_SD * rng.normal()).exp();
         let mut mt = MT_MEDIAN * (0.35 * rng.normal()).exp();
         if rng.uniform() < LOW_QUALITY {
-            library /= rng.between(6.0, 20.0);
-            mt = rng.between(0.2, 0.6);
+            library /= rng.uniform_between(6.0, 20.0);
+            mt = rng.uniform_between(0.2, 0.6);
         }
         (Cell { cell_type, batch, library, mt: mt.min(0.9) }, rng)
     }

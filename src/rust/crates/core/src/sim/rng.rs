@@ -4,7 +4,7 @@ use crate::random::Xoshiro;
 
 impl Xoshiro {
     /// Draws from the uniform distribution on [low, high).
-    pub(super) fn between(&mut self, low: f64, high: f64) -> f64 {
+    pub(super) fn uniform_between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.uniform()
     }
 

@@ -166,7 +166,7 @@ impl Pass for SimulatedPass<'_> {
         let (mut indices, mut data) = (Vec::with_capacity(expected), Vec::with_capacity(expected));
         indptr.push(0);
         for i in range.clone() {
-            self.source.model.draw(self.rows.at(i) as u32, &mut low, &mut row);
+            self.source.model.draw(self.rows.row(i) as u32, &mut low, &mut row);
             if let Some(map) = &self.columns {
                 row = row.iter().flat_map(|&(g, x)| map.outputs(g).map(move |c| (c, x))).collect();
                 if !map.ascending() {

@@ -1,7 +1,7 @@
 //! The stand-in for `remote` in a build without remote stores: no URL can be opened.
 
 use super::array::{Extent, Take};
-use super::backend::State;
+use super::backend::FileState;
 use super::traffic::Traffic;
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -68,7 +68,7 @@ pub(super) struct Run {
 }
 
 impl Mark {
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> FileState {
         match self.0 {}
     }
 }
@@ -124,7 +124,7 @@ impl FarFile {
         match self.0 {}
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> FileState {
         match self.0 {}
     }
 

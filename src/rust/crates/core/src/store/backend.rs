@@ -40,7 +40,7 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Returns a mark of the present state of the store, which changes with the file; `None` where
     /// there is none.
-    fn state(&self) -> Option<State> {
+    fn state(&self) -> Option<FileState> {
         None
     }
 
@@ -84,7 +84,7 @@ pub(crate) trait Change {
 
 /// The state of a file, by which a change of it is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct State {
+pub(crate) struct FileState {
     /// Length in bytes.
     pub(crate) bytes: u64,
     /// Time of the last change since 1970: seconds, nanoseconds.
@@ -163,7 +163,7 @@ pub(crate) trait Object: Send + Sync {
     fn array(&self) -> Result<Arc<dyn ChunkedArray>>;
 
     /// Returns the object itself, for its own backend to cast.
-    fn any(&self) -> &dyn Any;
+    fn as_any(&self) -> &dyn Any;
 }
 
 impl dyn Object + '_ {
@@ -232,7 +232,7 @@ pub(crate) trait Stored {
 
     /// Returns an upper bound of the bytes of the values, from the bytes stored for them. Larger
     /// extents are not believed.
-    fn most(&self) -> u64;
+    fn max_bytes(&self) -> u64;
 
     /// Fills `out` with values as they are in memory: numbers in the byte order of this machine,
     /// pairs of f64 for complex ones, text of fixed length with its padding.

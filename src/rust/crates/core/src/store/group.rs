@@ -1,7 +1,7 @@
 //! A group of a store as a store of its own: paths in it begin at the group.
 
 use super::array::ChunkedArray;
-use super::backend::{Backend, Change, Identity, Object, State, Stored};
+use super::backend::{Backend, Change, FileState, Identity, Object, Stored};
 use super::sink::GroupSink;
 use super::traffic::Traffic;
 use super::{Attribute, External};
@@ -23,7 +23,7 @@ struct Group {
 /// # Errors
 /// [`Error::Missing`](crate::Error::Missing) when there is none;
 /// [`Error::Format`](crate::Error::Format) for an array.
-pub(super) fn within(whole: &Arc<dyn Backend>, path: &str) -> Result<Arc<dyn Backend>> {
+pub(super) fn subgroup(whole: &Arc<dyn Backend>, path: &str) -> Result<Arc<dyn Backend>> {
     let object = whole.clone().object(path)?;
     if !object.is_group() {
         return Err(object.format("a group", "a dataset"));
@@ -33,7 +33,7 @@ pub(super) fn within(whole: &Arc<dyn Backend>, path: &str) -> Result<Arc<dyn Bac
 
 fn new(whole: Arc<dyn Backend>, path: &str) -> Arc<dyn Backend> {
     let path = path.trim_matches('/').to_owned();
-    let location = whole.location().within(&path);
+    let location = whole.location().join(&path);
     Arc::new(Group { whole, path, location })
 }
 
@@ -76,7 +76,7 @@ impl Backend for Group {
         self.whole.external()
     }
 
-    fn state(&self) -> Option<State> {
+    fn state(&self) -> Option<FileState> {
         self.whole.state()
     }
 
@@ -166,7 +166,7 @@ impl Object for Member {
         self.inner.array()
     }
 
-    fn any(&self) -> &dyn Any {
-        self.inner.any()
+    fn as_any(&self) -> &dyn Any {
+        self.inner.as_any()
     }
 }

@@ -43,7 +43,7 @@ impl Kind {
 
     /// Returns the kind of the numbers of a dtype. Booleans are an enumeration of FALSE and TRUE,
     /// as h5py stores them.
-    pub(crate) fn of(dtype: DType) -> Kind {
+    pub(crate) fn from_dtype(dtype: DType) -> Kind {
         let bytes = dtype.size();
         match dtype {
             DType::Bool => {
@@ -60,7 +60,7 @@ impl Kind {
     pub(crate) fn dtype(&self) -> Option<DType> {
         use DType::{Bool, F16, F32, F64, I16, I32, I64, I8, U16, U32, U64, U8};
         let all = [Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64];
-        all.into_iter().find(|&dtype| Kind::of(dtype) == *self)
+        all.into_iter().find(|&dtype| Kind::from_dtype(dtype) == *self)
     }
 
     /// Makes the kind of complex numbers of two float32 (`single`) or two float64, with h5py's

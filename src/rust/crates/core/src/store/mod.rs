@@ -48,7 +48,7 @@ mod zarr;
 
 pub use crate::codec::Compression;
 pub use attribute::Attribute;
-pub(crate) use backend::{Identity, State};
+pub(crate) use backend::{FileState, Identity};
 pub(crate) use backends::{is_store, is_zarr};
 pub use backends::{libraries, named, FILTERS};
 pub use external::External;

@@ -1,7 +1,7 @@
 //! An open store, and the groups and arrays in it.
 
 use super::array::ChunkedArray;
-use super::backend::{Backend, Identity, Object, State};
+use super::backend::{Backend, FileState, Identity, Object};
 use super::traffic::Traffic;
 use super::{backends, group, Attribute, External, Values};
 use crate::error::{Error, Result};
@@ -65,8 +65,8 @@ impl Store {
     /// # Errors
     /// [`Error::Missing`] when there is none, with the keys that are there; [`Error::Format`] for
     /// an array.
-    pub fn within(&self, path: &str) -> Result<Arc<Store>> {
-        Ok(Store::new(group::within(self.backend(), path)?))
+    pub fn subgroup(&self, path: &str) -> Result<Arc<Store>> {
+        Ok(Store::new(group::subgroup(self.backend(), path)?))
     }
 
     /// Returns the location of the store; a path is absolute.
@@ -109,7 +109,7 @@ impl Store {
 
     /// Returns a mark of the present state of the store, which changes with the file; `None` where
     /// there is none.
-    pub(crate) fn state(&self) -> Option<State> {
+    pub(crate) fn state(&self) -> Option<FileState> {
         self.0.state()
     }
 

@@ -110,7 +110,7 @@ impl<'a> Values<'a> {
         let count = extents.iter().chain(&self.inner).try_fold(1_usize, |n, &e| n.checked_mul(e)).ok_or_else(absurd)?;
         let bytes = (count as u64).checked_mul(self.kind.memory_bytes() as u64).ok_or_else(absurd)?;
         if bytes > UNQUESTIONED {
-            let most = self.stored.most();
+            let most = self.stored.max_bytes();
             if bytes > most {
                 return Err(self.format(
                     "a size that fits the stored data",

@@ -102,7 +102,7 @@ pub struct GroupWriter<'w> {
 }
 
 impl<'w> GroupWriter<'w> {
-    fn of(&self, key: &str, sink: Box<dyn GroupSink<'w> + 'w>) -> GroupWriter<'w> {
+    fn child(&self, key: &str, sink: Box<dyn GroupSink<'w> + 'w>) -> GroupWriter<'w> {
         GroupWriter { sink, path: if key == "." { self.path.clone() } else { below(&self.path, key) } }
     }
 
@@ -128,7 +128,7 @@ impl<'w> GroupWriter<'w> {
     /// [`Error::Parameter`] for a key that is taken or that no store can hold, [`Error::Io`].
     pub fn group(&self, key: &str) -> Result<GroupWriter<'w>> {
         self.new_name(key)?;
-        Ok(self.of(key, self.sink.group(key)?))
+        Ok(self.child(key, self.sink.group(key)?))
     }
 
     /// Creates the array `key` of numbers of type `T`; an empty `shape` makes a scalar.
@@ -136,7 +136,7 @@ impl<'w> GroupWriter<'w> {
     /// # Errors
     /// The errors of [`GroupWriter::group`].
     pub(crate) fn dataset<T: Number>(&self, key: &str, shape: &[usize], layout: &Layout) -> Result<DatasetWriter<'w>> {
-        self.dataset_of(key, &Kind::of(T::DTYPE), shape, layout)
+        self.dataset_of(key, &Kind::from_dtype(T::DTYPE), shape, layout)
     }
 
     /// Creates the array `key` of values of any kind.
@@ -226,7 +226,7 @@ impl<'w> GroupWriter<'w> {
     pub(crate) fn copy(&self, key: &str, from: &Arc<Store>, path: &str) -> Result<bool> {
         let node = from.node(path)?;
         self.new_name(key)?;
-        self.sink.copy(key, node.object().any())
+        self.sink.copy(key, node.object().as_any())
     }
 
     /// Returns the subgroup `key`, which must exist; "." is this group itself.
@@ -234,7 +234,7 @@ impl<'w> GroupWriter<'w> {
     /// # Errors
     /// [`Error::Io`].
     pub(crate) fn existing(&self, key: &str) -> Result<GroupWriter<'w>> {
-        Ok(self.of(key, self.sink.existing(key)?))
+        Ok(self.child(key, self.sink.existing(key)?))
     }
 
     /// Removes `key`. Later writes may take its space; the space that is left when the store is

@@ -104,7 +104,7 @@ impl<'a> Opened<'a> {
             }
             (_, rows) => (rows, None),
         };
-        if let Some(cache) = x.kept(&rows, session) {
+        if let Some(cache) = x.cached_blocks(&rows, session) {
             return Ok(Opened { x, rows, permutation, place: Place::Kept(cache), filling: None, _reading: None });
         }
         let mut columns_kept = None;
@@ -226,7 +226,7 @@ impl<'a> Opened<'a> {
             if started == 0 {
                 return blocks.clone().try_for_each(|b| fold(guard(|| work(b))?));
             }
-            let result = blocks.clone().try_for_each(|b| fold(queue.take(b)?));
+            let result = blocks.clone().try_for_each(|b| fold(queue.wait_for(b)?));
             drop(stop);
             result
         })
@@ -288,7 +288,7 @@ impl<S> Queue<S> {
     }
 
     /// Waits for the result of `block`, the next one to be folded, and returns it.
-    fn take(&self, block: usize) -> Result<S> {
+    fn wait_for(&self, block: usize) -> Result<S> {
         let mut state = self.lock();
         loop {
             if let Some(result) = state.done.remove(&block) {

@@ -96,11 +96,11 @@ impl<'s> Buckets<'s> {
             } else if rows.len() > 1 {
                 // Larger than memory: the values are spread again, over buckets of fewer rows.
                 let mut narrower = Buckets::new(self.scratch, rows, bytes / SIZE as u64, self.limit)?;
-                self.each(bucket, monitor, |row, column, value| Ok(narrower.push(row, column, value)?))?;
+                self.for_each_value(bucket, monitor, |row, column, value| Ok(narrower.push(row, column, value)?))?;
                 narrower.finish(out, monitor)?;
             } else {
                 // A single row, with many repeats: the collector adds them up as they come.
-                self.each(bucket, monitor, |row, column, value| push(out, row, column, value))?;
+                self.for_each_value(bucket, monitor, |row, column, value| push(out, row, column, value))?;
             }
         }
         Ok(())
@@ -142,7 +142,7 @@ impl<'s> Buckets<'s> {
     }
 
     /// Passes the values of a bucket to `take` in the order in which they came.
-    fn each(
+    fn for_each_value(
         &self,
         bucket: Bucket,
         monitor: &Monitor,

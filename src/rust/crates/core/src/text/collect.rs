@@ -31,12 +31,12 @@ impl From<Error> for Stop {
 pub(super) trait Float: Number + Send + std::ops::AddAssign {
     /// Converts a value; `None` when it is an integer (`whole`) that the type does not hold
     /// exactly.
-    fn of(value: f64, whole: bool) -> Option<Self>;
+    fn exact(value: f64, whole: bool) -> Option<Self>;
 }
 
 impl Float for f32 {
     #[inline(always)]
-    fn of(value: f64, whole: bool) -> Option<f32> {
+    fn exact(value: f64, whole: bool) -> Option<f32> {
         let single = value as f32;
         (!whole || f64::from(single) == value).then_some(single)
     }
@@ -44,7 +44,7 @@ impl Float for f32 {
 
 impl Float for f64 {
     #[inline(always)]
-    fn of(value: f64, _: bool) -> Option<f64> {
+    fn exact(value: f64, _: bool) -> Option<f64> {
         Some(value)
     }
 }

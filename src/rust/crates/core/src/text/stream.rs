@@ -143,7 +143,7 @@ impl<T: Float, F: FnMut(usize, u32, T) -> Result<(), Stop>> Entries for Turned<'
             )
             .into());
         }
-        let Some(value) = T::of(value, whole) else { return Err(Stop::Wide) };
+        let Some(value) = T::exact(value, whole) else { return Err(Stop::Wide) };
         (self.take)(cell as usize, gene, value)
     }
 }

@@ -17,8 +17,7 @@ pub struct TextOptions {
     /// The text between values. `None` detects it in the first line: a tab, a comma, a semicolon or
     /// blanks.
     pub delimiter: Option<String>,
-    /// Whether the first column holds names; `None` detects it by its first value, which is no
-    /// number then.
+    /// Whether the first column holds names. With `None` it does if its first value is no number.
     pub first_column_names: Option<bool>,
     /// Whether the rows of the table are genes.
     pub transpose: bool,

@@ -34,7 +34,7 @@ const OTHERS: [&str; 5] = ["genes.tsv", "genes.tsv.gz", "matrix.mtx", "features.
 /// all new ones are complete.
 pub fn write_10x_mtx(plan: &H5adPlan, folder: impl AsRef<Path>, session: &Session) -> Result<()> {
     let folder = folder.as_ref();
-    let plan = TenXPlan::of(plan)?;
+    let plan = TenXPlan::from_plan(plan)?;
     for (what, names) in [
         ("obs_names", &plan.barcodes),
         ("var_names", &plan.names),

@@ -74,7 +74,7 @@ pub(super) fn write_between(
         }
         _ => {}
     }
-    let plain = element::WriteOptions { compression: options.compression, shuffle: false };
+    let plain = element::DatasetOptions { compression: options.compression, shuffle: false };
     element::write(group, key, &element::read(store, path)?, &plain)
 }
 
@@ -122,7 +122,7 @@ fn copy_vector(
     let at_once = session.install(|| Ok(rayon::current_num_threads()))? * 2;
     let mut next = 0;
     let mut drain = |out: &mut Chunks<'_>| -> Result<()> {
-        while let Some(encoded) = spool.take(next) {
+        while let Some(encoded) = spool.take_chunk(next) {
             out.push(&encoded.data, encoded.len)?;
             next += 1;
         }

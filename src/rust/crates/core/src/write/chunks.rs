@@ -55,7 +55,7 @@ impl<'w> Chunks<'w> {
         rows: usize,
         width: Option<usize>,
     ) -> Result<Self> {
-        let dataset = group.dataset_of(key, &Kind::of(dtype), shape, layout)?;
+        let dataset = group.dataset_of(key, &Kind::from_dtype(dtype), shape, layout)?;
         Ok(Chunks { dataset, dtype, compression: layout.compression, rows, width, next: 0, len: 0 })
     }
 

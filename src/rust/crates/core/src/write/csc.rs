@@ -51,7 +51,7 @@ pub fn write_csc(
     let spool = Spool::new(chunk, compression, &session.monitor);
     let mut next = 0;
     let mut drain = |spool: &Spool<'_>| -> Result<()> {
-        while let Some(e) = spool.take(next) {
+        while let Some(e) = spool.take_chunk(next) {
             let columns = e.indices.ok_or_else(|| Error::Internal("a chunk without indices".to_owned()))?;
             data.push(&e.data, e.len)?;
             indices.push(&columns, e.len)?;

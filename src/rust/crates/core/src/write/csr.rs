@@ -59,7 +59,7 @@ impl<'w> CsrOut<'w> {
 
     /// Writes the chunks that are encoded and next in order.
     fn drain(&mut self, spool: &Spool<'_>) -> Result<()> {
-        while let Some(Encoded { data, indices, len }) = spool.take(self.next) {
+        while let Some(Encoded { data, indices, len }) = spool.take_chunk(self.next) {
             let indices = indices.ok_or_else(|| Error::Internal("a chunk without columns".to_owned()))?;
             self.data.push(&data, len)?;
             self.indices.push(&indices, len)?;

@@ -60,7 +60,7 @@ fn write(
     session: &Session,
 ) -> Result<()> {
     check(plan, options)?;
-    let renamed = Renamed::of(plan)?;
+    let renamed = Renamed::find(plan)?;
     session.monitor.check()?;
     let file = to()?;
     write_slots(&file.root()?, plan, &renamed, options, session)?;

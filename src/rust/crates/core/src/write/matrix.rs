@@ -99,7 +99,7 @@ pub fn write_dense(
     let spool = Spool::new(rows * m, compression, &session.monitor);
     let mut next = 0;
     let mut drain = |spool: &Spool<'_>, chunks: &mut Chunks<'_>| -> Result<()> {
-        while let Some(e) = spool.take(next) {
+        while let Some(e) = spool.take_chunk(next) {
             chunks.push(&e.data, e.len)?;
             next += 1;
         }

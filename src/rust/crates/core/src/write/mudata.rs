@@ -38,9 +38,9 @@ pub fn write_h5mu(
         }
         check(plan, options)?;
     }
-    let obs = Union::of(modalities, "obs", true)?;
-    let var = Union::of(modalities, "var", false)?;
-    let renamed = modalities.iter().map(|(_, plan)| Renamed::of(plan)).collect::<Result<Vec<_>>>()?;
+    let obs = Union::collect(modalities, "obs", true)?;
+    let var = Union::collect(modalities, "var", false)?;
+    let renamed = modalities.iter().map(|(_, plan)| Renamed::find(plan)).collect::<Result<Vec<_>>>()?;
     session.monitor.check()?;
     let file = Writer::create(path)?;
     {
@@ -77,7 +77,7 @@ struct Union {
 impl Union {
     /// Collects the names of all modalities. With `shared`, equal names are the same cell in all
     /// modalities; else every row has a name of its own.
-    fn of(modalities: &[(String, H5adPlan)], axis: &str, shared: bool) -> Result<Union> {
+    fn collect(modalities: &[(String, H5adPlan)], axis: &str, shared: bool) -> Result<Union> {
         let mut names = Strings::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut rows: Vec<Vec<u32>> = Vec::new();
@@ -119,7 +119,7 @@ impl Union {
         options: &WriteOptions,
     ) -> Result<()> {
         let n = self.names.len();
-        let plain = element::WriteOptions { compression: options.compression, shuffle: false };
+        let plain = element::DatasetOptions { compression: options.compression, shuffle: false };
         let index = Value::Strings { shape: vec![n], data: self.names.clone() };
         let frame = DataFrame { index_name: None, index: Box::new(index), columns: Vec::new() };
         element::write(root, axis, &Value::DataFrame(frame), &plain)?;

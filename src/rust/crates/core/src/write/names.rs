@@ -18,12 +18,12 @@ pub(super) struct Renamed(HashMap<String, Part>);
 impl Renamed {
     /// Finds the dataframes of `plan` whose names differ from the names of their table, and gives
     /// them the table's.
-    pub(super) fn of(plan: &H5adPlan) -> Result<Self> {
+    pub(super) fn find(plan: &H5adPlan) -> Result<Self> {
         let mut out = Renamed::default();
-        out.beside("obsm", &plan.obsm, &plan.obs)?;
-        out.beside("varm", &plan.varm, &plan.var)?;
+        out.add_slot("obsm", &plan.obsm, &plan.obs)?;
+        out.add_slot("varm", &plan.varm, &plan.var)?;
         if let Some(raw) = &plan.raw {
-            out.beside("raw/varm", &raw.varm, &raw.var)?;
+            out.add_slot("raw/varm", &raw.varm, &raw.var)?;
         }
         Ok(out)
     }
@@ -34,7 +34,7 @@ impl Renamed {
     }
 
     /// Adds the dataframes of a slot whose names differ from the names of `table`.
-    fn beside(&mut self, slot: &str, parts: &[(String, Part)], table: &Part) -> Result<()> {
+    fn add_slot(&mut self, slot: &str, parts: &[(String, Part)], table: &Part) -> Result<()> {
         let names = OnceCell::new();
         for (key, part) in parts {
             let Some((name, index)) = index_of(part)? else { continue };
@@ -134,7 +134,7 @@ pub(super) fn texts(value: &Value, name: &str) -> Result<Strings> {
         Value::Categorical(c) => {
             let Value::Strings { data, .. } = &*c.categories else { return Err(bad("categories that are no texts")) };
             let codes: Vec<usize> = c.codes.iter().map(|&code| usize::try_from(code).unwrap_or(usize::MAX)).collect();
-            data.take(&codes)?.ok_or_else(|| bad("missing values"))
+            data.select(&codes)?.ok_or_else(|| bad("missing values"))
         }
         Value::Nullable(n) if !n.mask.contains(&true) => texts(&n.values, name),
         other => Err(bad(other.encoding())),

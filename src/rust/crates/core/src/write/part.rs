@@ -24,7 +24,7 @@ pub(super) fn write_part(
     session: &Session,
 ) -> Result<()> {
     session.monitor.check()?;
-    let plain = element::WriteOptions { compression: options.compression, shuffle: false };
+    let plain = element::DatasetOptions { compression: options.compression, shuffle: false };
     let path = if group.path().is_empty() { key.to_owned() } else { format!("{}/{key}", group.path()) };
     match part {
         Part::Value(value) => element::write(group, key, value, &plain),
@@ -117,7 +117,7 @@ fn write_frame(
         let (place, last) = group.column_place(name)?;
         match part {
             Part::Copy { store, element, .. } if !is_current(store, element)? => {
-                let plain = element::WriteOptions { compression: options.compression, shuffle: false };
+                let plain = element::DatasetOptions { compression: options.compression, shuffle: false };
                 element::write(&place, last, &*value_of(part)?, &plain)?;
             }
             _ => write_part(&place, last, part, options, session)?,

@@ -82,7 +82,7 @@ pub struct H5adPlan {
     pub varp: Vec<(String, Part)>,
     /// Any other elements, by name.
     pub uns: Vec<(String, Part)>,
-    /// The slot `raw`: counts and their genes.
+    /// The slot `raw`: a matrix with genes of its own.
     pub raw: Option<RawPlan>,
 }
 

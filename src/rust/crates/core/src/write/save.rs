@@ -69,7 +69,7 @@ pub fn save_h5ad(plan: &H5adPlan, store: &Arc<Store>, options: &SaveOptions, ses
     let update = Update::begin(store)?;
     check(plan, &WriteOptions::default())?;
     check_selection(plan, store, options)?;
-    let renamed = Renamed::of(plan)?;
+    let renamed = Renamed::find(plan)?;
     let changes = Changes::find(plan, &renamed, store, options)?;
     let Changes { put, remove, columns, left, null_raw } = &changes;
     let written = put.iter().map(|p| p.path.clone()).collect();

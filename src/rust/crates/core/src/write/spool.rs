@@ -20,11 +20,11 @@ pub(super) struct Spool<'m> {
     chunk: usize,
     compression: Compression,
     monitor: &'m Monitor,
-    state: Mutex<State>,
+    state: Mutex<SpoolState>,
 }
 
 #[derive(Default)]
-struct State {
+struct SpoolState {
     /// First row of the next block in the sequence.
     next_row: usize,
     /// Blocks that arrived before their predecessors: (row after the block, block) by first row.
@@ -48,7 +48,7 @@ impl<'m> Spool<'m> {
         Spool { chunk: chunk.max(1), compression, monitor, state: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SpoolState> {
         // A poisoned lock cannot occur: nothing that can panic runs while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,7 +82,7 @@ impl<'m> Spool<'m> {
     }
 
     /// Returns chunk `number` and removes it, once it is encoded; else `None`.
-    pub(super) fn take(&self, number: u64) -> Option<Encoded> {
+    pub(super) fn take_chunk(&self, number: u64) -> Option<Encoded> {
         self.lock().done.remove(&number)
     }
 
@@ -105,7 +105,7 @@ impl<'m> Spool<'m> {
     }
 }
 
-impl State {
+impl SpoolState {
     /// Adds the values of the next block in the sequence, and queues the chunks that are full.
     fn append(&mut self, piece: Arc<Piece>, chunk: usize) {
         let len = piece.len();

@@ -44,7 +44,7 @@ impl TenXPlan {
     /// # Errors
     /// [`Error::State`] without X; [`Error::Shape`] for tables of other lengths, or columns that
     /// are not texts.
-    pub(crate) fn of(plan: &H5adPlan) -> Result<TenXPlan> {
+    pub(crate) fn from_plan(plan: &H5adPlan) -> Result<TenXPlan> {
         let x = match &plan.x {
             Some(Part::Matrix(x)) => x.clone(),
             Some(Part::Copy { store, element, rows, columns }) => {
@@ -92,7 +92,7 @@ impl TenXPlan {
 /// [`Error::Values`] for values other than whole numbers from 0 to 2^31 - 1; errors of the tables
 /// and of the pass; [`Error::Io`]. None of them leaves a file behind.
 pub fn write_10x_h5(plan: &H5adPlan, path: impl AsRef<Path>, session: &Session) -> Result<()> {
-    let plan = TenXPlan::of(plan)?;
+    let plan = TenXPlan::from_plan(plan)?;
     let compression = Compression::Gzip(4);
     let file = Writer::create(path)?;
     {

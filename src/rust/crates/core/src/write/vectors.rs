@@ -35,7 +35,7 @@ pub(super) fn write_vector(
     spool.put(0, 1, Piece::Dense(values))?;
     let (count, _) = spool.finish()?;
     for number in 0..count {
-        let e = spool.take(number).ok_or_else(|| Error::Internal("a chunk is missing".to_owned()))?;
+        let e = spool.take_chunk(number).ok_or_else(|| Error::Internal("a chunk is missing".to_owned()))?;
         chunks.push(&e.data, e.len)?;
     }
     chunks.expect(n)

@@ -32,7 +32,8 @@ pub fn everything(file: &Path) -> Result<(), String> {
     match element::mudata::modalities(&store) {
         Ok(names) => names.unwrap_or_default().iter().take(5).for_each(|name| {
             keep(element::mudata::shared_frame(&store, "obs", name).err());
-            let tree = store.within(&format!("{}/{name}", element::mudata::MODALITIES)).and_then(|s| element::tree(&s));
+            let tree =
+                store.subgroup(&format!("{}/{name}", element::mudata::MODALITIES)).and_then(|s| element::tree(&s));
             keep(tree.err());
         }),
         Err(e) => keep(Some(e)),

@@ -34,7 +34,7 @@ fn store(golden: &Path, place: &Path, format: ZarrFormat) -> Option<Objects> {
     let from = Store::open(golden.join("elements.h5ad")).ok()?;
     let root = place.join("seed.zarr");
     let writer = Writer::create_zarr(&root, format).ok()?;
-    let options = element::WriteOptions { compression: format.compression, shuffle: false };
+    let options = element::DatasetOptions { compression: format.compression, shuffle: false };
     for key in from.keys("").ok()? {
         // Elements that Zarr cannot hold are left out.
         let _ = element::write(&writer.root().ok()?, &key, &element::read(&from, &key).ok()?, &options);

@@ -83,7 +83,7 @@ pub fn to_csc(m: &Sparse) -> Sparse {
         from.extend(column.iter().map(|e| e.1));
         indptr.push(indices.len() as u64);
     }
-    Sparse { format: SparseFormat::Csc, shape: m.shape, indptr, indices, data: m.data.take(&from).unwrap() }
+    Sparse { format: SparseFormat::Csc, shape: m.shape, indptr, indices, data: m.data.select(&from).unwrap() }
 }
 
 /// The storage of a test file's datasets.
@@ -231,7 +231,7 @@ pub fn rows_of(blocks: &[Block], n: usize) -> Vec<Option<Vec<(u32, u64)>>> {
                     assert!(indices[range.clone()].windows(2).all(|w| w[0] < w[1]), "columns ascend");
                     assert!(indices[range.clone()].iter().all(|&c| (c as usize) < b.n_cols));
                     let row = indices[range.clone()].iter().copied().zip(values[range].iter().copied()).collect();
-                    assert!(rows[b.positions.at(i)].replace(row).is_none(), "each row once");
+                    assert!(rows[b.positions.row(i)].replace(row).is_none(), "each row once");
                 }
             }
             Storage::Dense(data) => {
@@ -240,7 +240,7 @@ pub fn rows_of(blocks: &[Block], n: usize) -> Vec<Option<Vec<(u32, u64)>>> {
                 for i in 0..b.n_rows() {
                     let row = values[i * b.n_cols..(i + 1) * b.n_cols].iter().copied();
                     let row = row.enumerate().map(|(c, x)| (c as u32, x)).collect();
-                    assert!(rows[b.positions.at(i)].replace(row).is_none(), "each row once");
+                    assert!(rows[b.positions.row(i)].replace(row).is_none(), "each row once");
                 }
             }
         }

@@ -57,9 +57,9 @@ impl Transform for Combat {
 
     fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Self> {
         Ok(Combat {
-            batches: self.batches.take(rows)?,
+            batches: self.batches.select(rows)?,
             covariates: take_rows(&self.covariates, self.width, rows)?,
-            mean: self.mean.take(columns)?,
+            mean: self.mean.select(columns)?,
             coefficients: take_rows(&self.coefficients, self.width, columns)?,
             factor: take_rows(&self.factor, self.n_batches, columns)?,
             offset: take_rows(&self.offset, self.n_batches, columns)?,

@@ -46,9 +46,9 @@ impl Transform for Downsample {
 
     fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Self> {
         Ok(Downsample {
-            thresholds: self.thresholds.take(rows)?,
-            cells: self.cells.take(rows)?,
-            genes: self.genes.take(columns)?,
+            thresholds: self.thresholds.select(rows)?,
+            cells: self.cells.select(rows)?,
+            genes: self.genes.select(columns)?,
             seed: self.seed,
         })
     }

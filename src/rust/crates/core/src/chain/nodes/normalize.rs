@@ -28,7 +28,7 @@ impl Elementwise for Normalize {
     }
 
     fn select(&self, rows: Option<&[u32]>, _: Option<&[u32]>) -> Result<Self> {
-        Ok(Normalize { divisors: self.divisors.take(rows)?, target_sum: self.target_sum })
+        Ok(Normalize { divisors: self.divisors.select(rows)?, target_sum: self.target_sum })
     }
 
     fn parameters(&self) -> Vec<(&'static str, Parameter)> {

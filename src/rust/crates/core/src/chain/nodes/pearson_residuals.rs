@@ -33,8 +33,8 @@ impl Transform for PearsonResiduals {
 
     fn select(&self, rows: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Self> {
         Ok(PearsonResiduals {
-            cell_sums: self.cell_sums.take(rows)?,
-            gene_sums: self.gene_sums.take(columns)?,
+            cell_sums: self.cell_sums.select(rows)?,
+            gene_sums: self.gene_sums.select(columns)?,
             ..self.clone()
         })
     }

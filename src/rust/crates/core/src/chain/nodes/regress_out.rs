@@ -60,7 +60,7 @@ impl Transform for RegressOut {
         Ok(RegressOut {
             covariates: match &self.covariates {
                 Covariates::Numbers(v) => Covariates::Numbers(take_rows(v, self.width, rows)?),
-                Covariates::Groups(v) => Covariates::Groups(v.take(rows)?),
+                Covariates::Groups(v) => Covariates::Groups(v.select(rows)?),
             },
             coefficients: take_rows(&self.coefficients, self.width, columns)?,
             width: self.width,

@@ -29,7 +29,7 @@ impl Transform for Scale {
     }
 
     fn select(&self, _: Option<&[u32]>, columns: Option<&[u32]>) -> Result<Self> {
-        Ok(Scale { mean: self.mean.take(columns)?, std: self.std.take(columns)?, ..self.clone() })
+        Ok(Scale { mean: self.mean.select(columns)?, std: self.std.select(columns)?, ..self.clone() })
     }
 
     fn fills_zeros(&self) -> bool {

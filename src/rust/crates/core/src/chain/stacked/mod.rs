@@ -106,7 +106,7 @@ impl Stacked {
     }
 
     /// Returns the axis along which the members lie.
-    pub fn along(&self) -> Along {
+    pub fn axis(&self) -> Along {
         self.along
     }
 

@@ -90,7 +90,7 @@ impl<'a> StackedPass<'a> {
         let share = if stack.along == Along::Obs { 2 } else { 2 * stack.members.len() };
         let mut parts = Vec::with_capacity(stack.members.len());
         for p in 0..stack.members.len() {
-            parts.push(Part::open(stack, p, &rows, columns, &allowed.among(share))?);
+            parts.push(Part::open(stack, p, &rows, columns, &allowed.divided(share))?);
         }
         // A block is bounded by the blocks of its members, unless filling in adds much more.
         let filled = !stack.sparse || stack.fill.value != 0.0;
@@ -100,7 +100,7 @@ impl<'a> StackedPass<'a> {
         let mut current = vec![0usize; parts.len()];
         let (mut start, mut last) = (0, 0);
         for i in 0..n {
-            let row = rows.at(i);
+            let row = rows.row(i);
             let mut cut = i + 1 == n || i + 1 - start >= most;
             let mut step = |p: usize| {
                 at[p] += 1;
@@ -180,7 +180,7 @@ impl<'a> StackedPass<'a> {
         };
         let read = || part.read(self.stack, piece.block).map(Arc::new);
         let read = cell.map_or_else(read, |cell| cell.get_or_init(read).clone());
-        part.done();
+        part.count_down();
         read
     }
 
@@ -195,7 +195,7 @@ impl<'a> StackedPass<'a> {
         let absent: Vec<Vec<u32>> = self.parts.iter().map(|part| self.absent(part.as_ref())).collect();
         let mut last = 0;
         for i in range.clone() {
-            let row = self.rows.at(i);
+            let row = self.rows.row(i);
             let first = out.len();
             line.clear();
             if !self.stack.sparse {
@@ -279,7 +279,7 @@ impl<'a> StackedPass<'a> {
 }
 
 /// Collects at most `most` positions.
-fn some(from: impl Iterator<Item = u32>, most: usize) -> Result<Vec<u32>> {
+fn collect_at_most(from: impl Iterator<Item = u32>, most: usize) -> Result<Vec<u32>> {
     memory::exactly(most, from, ROWS)
 }
 
@@ -303,17 +303,20 @@ impl Stacked {
             (Along::Obs, Rows::All) => None,
             (Along::Obs, Rows::List(list)) => {
                 let (from, to) = (self.starts[p] as u32, self.starts[p + 1] as u32);
-                Some(some(list.iter().filter(|&&r| from <= r && r < to).map(|&r| r - from), list.len())?)
+                Some(collect_at_most(list.iter().filter(|&&r| from <= r && r < to).map(|&r| r - from), list.len())?)
             }
             (Along::Var, _) => {
                 let own = self.members[p].from.as_deref();
                 match (own, rows) {
                     (None, Rows::All) => None,
                     (None, Rows::List(list)) => Some(memory::copied(list, ROWS)?),
-                    (Some(own), Rows::All) => Some(some(own.iter().copied().filter(|&r| r != MISSING), own.len())?),
-                    (Some(own), Rows::List(list)) => {
-                        Some(some(list.iter().map(|&r| own[r as usize]).filter(|&r| r != MISSING), list.len())?)
+                    (Some(own), Rows::All) => {
+                        Some(collect_at_most(own.iter().copied().filter(|&r| r != MISSING), own.len())?)
                     }
+                    (Some(own), Rows::List(list)) => Some(collect_at_most(
+                        list.iter().map(|&r| own[r as usize]).filter(|&r| r != MISSING),
+                        list.len(),
+                    )?),
                 }
             }
         })
@@ -374,7 +377,7 @@ impl<'a> Part<'a> {
     }
 
     /// Counts down the reads still to come; after the last one the pass is dropped.
-    fn done(&self) {
+    fn count_down(&self) {
         let mut state = self.state();
         state.1 = state.1.saturating_sub(1);
         if state.1 == 0 {
@@ -414,13 +417,13 @@ fn cast(data: Data, dtype: DType) -> Result<Data> {
     fn typed<F: Number, T: Number>(from: &[F], _: &[T]) -> Result<Data> {
         Ok(T::wrap(memory::collected(from.iter().map(|x| T::from_f64(x.to_f64())), STACK)?))
     }
-    fn to<F: Number>(from: &[F], dtype: DType) -> Result<Data> {
+    fn converted<F: Number>(from: &[F], dtype: DType) -> Result<Data> {
         with_data!(&Data::empty(dtype), v => typed(from, v))
     }
     if data.dtype() == dtype {
         return Ok(data);
     }
-    with_data!(&data, v => to(v, dtype))
+    with_data!(&data, v => converted(v, dtype))
 }
 
 /// Compresses dense rows, dropping zeros; `targets` are the columns of the result.
@@ -464,7 +467,7 @@ impl Pass for StackedPass<'_> {
             [piece] if self.plain(piece, &range) => {
                 let part = self.part(piece.part)?;
                 let read = part.read(self.stack, piece.block);
-                part.done();
+                part.count_down();
                 read?.storage
             }
             _ => {
@@ -473,7 +476,7 @@ impl Pass for StackedPass<'_> {
                     read.push((piece, self.piece(piece)?));
                 }
                 let typed = Data::empty(self.stack.dtype);
-                fn of<T: Number>(
+                fn gathered<T: Number>(
                     _: &[T],
                     pass: &StackedPass<'_>,
                     range: &Range<usize>,
@@ -481,7 +484,7 @@ impl Pass for StackedPass<'_> {
                 ) -> Result<Storage> {
                     pass.gather::<T>(range, pieces)
                 }
-                with_data!(&typed, v => of(v, self, &range, &read))?
+                with_data!(&typed, v => gathered(v, self, &range, &read))?
             }
         };
         Ok(Block { positions: Positions::Range(range), n_cols: self.n_out, storage })

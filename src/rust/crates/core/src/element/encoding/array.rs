@@ -1,7 +1,7 @@
 //! `array`: dense numbers, booleans and complex numbers of any rank. Every leaf dataset is decoded
 //! here.
 
-use super::{unknown_value, Encoding, Matrix, WriteOptions};
+use super::{unknown_value, DatasetOptions, Encoding, Matrix};
 use crate::dtype::as_bytes;
 use crate::element::{Array, Data, Description, Number, Strings, Value};
 use crate::error::{Error, Result};
@@ -121,7 +121,7 @@ pub(super) fn write_data(
     key: &str,
     shape: &[usize],
     data: &Data,
-    options: &WriteOptions,
+    options: &DatasetOptions,
 ) -> Result<()> {
     fn put<T: Number>(group: &GroupWriter<'_>, key: &str, shape: &[usize], v: &[T], l: &Layout) -> Result<()> {
         let dataset = group.dataset::<T>(key, shape, l)?;

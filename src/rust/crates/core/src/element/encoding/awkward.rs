@@ -1,7 +1,7 @@
 //! `awkward-array`: the buffers, form and length of an awkward array, which are read and written
 //! without interpretation.
 
-use super::{unknown_value, Encoding, Reading, WriteOptions, PLAIN};
+use super::{unknown_value, DatasetOptions, Encoding, Reading, PLAIN};
 use crate::element::{Description, Value};
 use crate::error::{Error, Result};
 use crate::store::{Attribute, GroupWriter, Node};
@@ -50,7 +50,7 @@ fn describe(node: &Node, out: &mut Description) -> Result<()> {
     Ok(())
 }
 
-fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
+fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &DatasetOptions) -> Result<()> {
     let Value::Awkward { length, form, buffers } = value else { return Err(unknown_value(key, value)) };
     let length = i64::try_from(*length).map_err(|_| Error::parameter("length", "at most 2^63 - 1", length))?;
     let group = group.group(key)?;

@@ -1,6 +1,6 @@
 //! `categorical`: codes that point into categories of any kind.
 
-use super::{array, unknown_value, Encoding, Reading, WriteOptions, PLAIN};
+use super::{array, unknown_value, DatasetOptions, Encoding, Reading, PLAIN};
 use crate::element::{Categorical, Data, Description, Value};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -53,7 +53,7 @@ fn describe(node: &Node, out: &mut Description) -> Result<()> {
     Ok(())
 }
 
-fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
+fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &DatasetOptions) -> Result<()> {
     let Value::Categorical(value) = value else { return Err(unknown_value(key, value)) };
     let n = value.categories.len().unwrap_or(0);
     if let Some(code) = value.codes.iter().find(|&&c| c < -1 || i64::from(c) >= n as i64) {

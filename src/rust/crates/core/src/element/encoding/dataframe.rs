@@ -2,7 +2,7 @@
 //! `__categories`.
 
 use super::table::{self, Columns};
-use super::{array, categorical, unknown_value, Encoding, Reading, WriteOptions, PLAIN};
+use super::{array, categorical, unknown_value, DatasetOptions, Encoding, Reading, PLAIN};
 use crate::element::{DataFrame, Description, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Node, Store};
@@ -151,7 +151,7 @@ pub(super) fn describe(node: &Node, out: &mut Description) -> Result<()> {
     Ok(())
 }
 
-fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
+fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &DatasetOptions) -> Result<()> {
     let Value::DataFrame(frame) = value else { return Err(unknown_value(key, value)) };
     let rows = frame.index.len();
     let index = frame.index_name.as_deref().unwrap_or("_index");

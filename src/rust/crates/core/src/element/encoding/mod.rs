@@ -43,7 +43,7 @@ pub(crate) struct Encoding {
     /// Tells whether a value is written in this encoding.
     takes: fn(&Value) -> bool,
     /// Writes a value that it takes as `key` of a group.
-    write: fn(&GroupWriter<'_>, &str, &Value, &WriteOptions) -> Result<()>,
+    write: fn(&GroupWriter<'_>, &str, &Value, &DatasetOptions) -> Result<()>,
     /// Tells how an element is streamed as a matrix; `None` when it is not one.
     matrix: fn(&Node) -> Result<Option<Matrix>>,
 }
@@ -240,20 +240,20 @@ pub(super) fn describe(node: &Node) -> Result<Description> {
 
 /// Options of writing elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct WriteOptions {
+pub struct DatasetOptions {
     /// Compression of numeric datasets.
     pub compression: crate::store::Compression,
     /// Whether bytes are shuffled before compression.
     pub shuffle: bool,
 }
 
-impl WriteOptions {
+impl DatasetOptions {
     fn layout(&self) -> crate::store::Layout {
         crate::store::Layout { compression: self.compression, shuffle: self.shuffle, ..crate::store::Layout::default() }
     }
 }
 
 /// Writes `value` as `key` of `group`.
-pub(super) fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
+pub(super) fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &DatasetOptions) -> Result<()> {
     (Encoding::of_value(value).write)(group, key, value, options)
 }

@@ -1,7 +1,7 @@
 //! `nullable-integer`, `nullable-boolean`, `nullable-string-array`: values and a mask of the
 //! missing ones.
 
-use super::{array, unknown_value, Encoding, Reading, WriteOptions, PLAIN};
+use super::{array, unknown_value, DatasetOptions, Encoding, Reading, PLAIN};
 use crate::element::{Array, Data, Description, NaValue, Nullable, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Node};
@@ -71,7 +71,13 @@ fn describe(node: &Node, out: &mut Description) -> Result<()> {
     array::describe(&node.child("values")?, out)
 }
 
-fn write(encoding: &Encoding, group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
+fn write(
+    encoding: &Encoding,
+    group: &GroupWriter<'_>,
+    key: &str,
+    value: &Value,
+    options: &DatasetOptions,
+) -> Result<()> {
     let Value::Nullable(value) = value else { return Err(unknown_value(key, value)) };
     if value.values.len() != Some(value.mask.len()) {
         let found = value.values.len().map_or("none".into(), |n| n.to_string());

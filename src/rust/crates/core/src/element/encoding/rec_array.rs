@@ -1,6 +1,6 @@
 //! `rec-array`: a dataset of compound values, read as one value per field.
 
-use super::{array, unknown_value, Encoding, Reading, WriteOptions, PLAIN};
+use super::{array, unknown_value, DatasetOptions, Encoding, Reading, PLAIN};
 use crate::dtype::as_bytes;
 use crate::element::{Array, Description, Value};
 use crate::error::{Error, Result};
@@ -37,7 +37,7 @@ fn describe(node: &Node, out: &mut Description) -> Result<()> {
 /// Returns the on-disk type of a field, after a check that it has `rows` rows.
 fn field_kind(name: &str, rows: usize, value: &Value) -> Result<Kind> {
     let (shape, item, found) = match value {
-        Value::Array(Array { shape, data }) => (shape, Kind::of(data.dtype()), data.len()),
+        Value::Array(Array { shape, data }) => (shape, Kind::from_dtype(data.dtype()), data.len()),
         Value::Strings { shape, data } => (shape, Kind::TEXT, data.len()),
         Value::Complex { shape, data, single } => (shape, Kind::complex(*single), data.len()),
         other => return Err(Error::parameter("rec-array", "fields of numbers or texts", other.encoding())),
@@ -52,7 +52,7 @@ fn field_kind(name: &str, rows: usize, value: &Value) -> Result<Kind> {
     Ok(item.array(&shape[1..]))
 }
 
-fn write(group: &GroupWriter<'_>, key: &str, value: &Value, _: &WriteOptions) -> Result<()> {
+fn write(group: &GroupWriter<'_>, key: &str, value: &Value, _: &DatasetOptions) -> Result<()> {
     let Value::RecArray(fields) = value else { return Err(unknown_value(key, value)) };
     let Some(rows) = fields.first().and_then(|(_, v)| v.len()) else {
         return Err(Error::parameter("rec-array", "at least one field with rows", format!("none in '{key}'")));

@@ -1,6 +1,6 @@
 //! `numeric-scalar` and `string`: one value without axes.
 
-use super::{array, unknown_value, Encoding, Reading, WriteOptions, PLAIN};
+use super::{array, unknown_value, DatasetOptions, Encoding, Reading, PLAIN};
 use crate::element::{Array, Scalar, Value};
 use crate::error::{Error, Result};
 use crate::store::{GroupWriter, Layout, Node};
@@ -45,10 +45,10 @@ pub(super) fn read(node: &Node, _: &Reading) -> Result<Value> {
     }))
 }
 
-fn write(group: &GroupWriter<'_>, key: &str, value: &Value, _: &WriteOptions) -> Result<()> {
+fn write(group: &GroupWriter<'_>, key: &str, value: &Value, _: &DatasetOptions) -> Result<()> {
     match value {
         Value::Scalar(Scalar::Number(data)) if data.len() == 1 => {
-            array::write_data(group, key, &[], data, &WriteOptions::default())
+            array::write_data(group, key, &[], data, &DatasetOptions::default())
         }
         Value::Scalar(Scalar::Number(data)) => {
             Err(Error::shape(format!("writing the scalar '{key}'"), "1 value", data.len()))

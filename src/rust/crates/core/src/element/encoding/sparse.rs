@@ -1,6 +1,6 @@
 //! `csr_matrix` and `csc_matrix`: compressed rows or columns.
 
-use super::{array, encoding_of, unknown_value, Encoding, Matrix, Reading, WriteOptions, PLAIN};
+use super::{array, encoding_of, unknown_value, DatasetOptions, Encoding, Matrix, Reading, PLAIN};
 use crate::element::{Description, Number, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -167,7 +167,7 @@ pub(super) fn describe_as(node: &Node, rows: usize, columns: usize, out: &mut De
     Ok(())
 }
 
-fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &WriteOptions) -> Result<()> {
+fn write(group: &GroupWriter<'_>, key: &str, value: &Value, options: &DatasetOptions) -> Result<()> {
     let Value::Sparse(m) = value else { return Err(unknown_value(key, value)) };
     check(key, m)?;
     let group = group.group(key)?;

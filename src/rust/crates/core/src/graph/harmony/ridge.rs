@@ -51,7 +51,7 @@ impl<'a> Shares<'a> {
 
     /// Returns the shares of `cells`, cells x clusters. `points` has the rows of the cells from
     /// `from` on.
-    fn of(&mut self, points: &[f32], from: usize, cells: &[u32]) -> Result<&[f32]> {
+    fn weights(&mut self, points: &[f32], from: usize, cells: &[u32]) -> Result<&[f32]> {
         self.clusters.session.monitor.check()?;
         let (k, m) = (self.clusters.space.n_clusters(), cells.len());
         memory::lengthen(&mut self.weights, m * k, 0.0, HARMONY)?;
@@ -92,7 +92,7 @@ pub(super) fn solve(z: &[f32], points: &[f32], clusters: &Clustering<'_>, params
     for group in tasks.chunks(TASKS) {
         let of_task = |shares: &mut Shares<'_>, &from: &usize| {
             let cells = by_combination(&batches.of, from, CELLS.min(n - from));
-            let weights = shares.of(points, 0, &cells)?;
+            let weights = shares.weights(points, 0, &cells)?;
             let (mut parts, mut rows, mut at) = (Vec::new(), Vec::new(), 0);
             for run in runs(&cells, &batches.of) {
                 rows.clear();
@@ -144,7 +144,7 @@ fn in_common(points: &[f32], clusters: &Clustering<'_>) -> Result<Vec<f64>> {
     for group in tasks.chunks(TASKS) {
         let of_task = |shares: &mut Shares<'_>, &from: &usize| {
             let cells = by_combination(&batches.of, from, CELLS.min(n - from));
-            let weights = shares.of(points, 0, &cells)?;
+            let weights = shares.weights(points, 0, &cells)?;
             let (mut parts, mut at) = (Vec::new(), 0);
             for run in runs(&cells, &batches.of) {
                 let mut part = vec![0.0f32; k];
@@ -260,7 +260,7 @@ pub(super) fn correct(z: &[f32], points: &mut [f32], clusters: &Clustering<'_>, 
         |(shares, shift), (task, (rows, z))| {
             let from = task * CELLS;
             let cells = by_combination(&batches.of, from, rows.len() / d);
-            let weights = shares.of(rows, from, &cells)?;
+            let weights = shares.weights(rows, from, &cells)?;
             let mut at = 0;
             for run in runs(&cells, &batches.of) {
                 memory::lengthen(shift, run.len() * d, 0.0f32, HARMONY)?;

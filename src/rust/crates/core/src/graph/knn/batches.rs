@@ -62,7 +62,7 @@ pub(super) fn search(points: &Points, batches: &Batches, params: &KnnParams, ses
     let stride = memory::count(&[batches.n_batches, each], NEIGHBOURS)?;
     let mut knn = Knn::empty(n, stride)?;
     let (start, members) = members(&batches.codes, batches.n_batches)?;
-    let all = points.all()?;
+    let all = points.ids()?;
     let mut reports = Vec::new();
     for (b, range) in start.windows(2).enumerate() {
         let ids = members.get(range[0]..range[1]).unwrap_or_default();
@@ -72,7 +72,7 @@ pub(super) fn search(points: &Points, batches: &Batches, params: &KnnParams, ses
         if params.method == Method::Exact || (params.method == Method::Auto && small) {
             exact::neighbours(points, &points.part(ids)?, &all, each, &mut output, session)?;
         } else {
-            reports.push(ivf::among(points, Some(ids), each, params, &mut output, session)?);
+            reports.push(ivf::search_subset(points, Some(ids), each, params, &mut output, session)?);
         }
     }
     let rows = knn.indices.par_chunks_mut(stride).zip(knn.distances.par_chunks_mut(stride)).enumerate();

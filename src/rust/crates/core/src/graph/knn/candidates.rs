@@ -91,7 +91,7 @@ impl Candidates {
 
     /// Returns the candidates of a query in no particular order, and its threshold: no row with a
     /// lower score was lost.
-    pub(super) fn of(&mut self, query: usize) -> (&mut [(f32, u32)], f32) {
+    pub(super) fn entries(&mut self, query: usize) -> (&mut [(f32, u32)], f32) {
         let from = query * self.capacity;
         let count = self.counts.get(query).copied().unwrap_or(0);
         let threshold = self.thresholds.get(query).copied().unwrap_or(f32::INFINITY);
@@ -101,7 +101,7 @@ impl Candidates {
     /// Returns the `rank`-th lowest score of a query so far (from 1), infinite where it has fewer
     /// candidates.
     pub(super) fn ranked(&mut self, query: usize, rank: usize) -> f32 {
-        let (entries, _) = self.of(query);
+        let (entries, _) = self.entries(query);
         match rank.checked_sub(1) {
             Some(at) if at < entries.len() => entries.select_nth_unstable_by(at, |a, b| a.0.total_cmp(&b.0)).1 .0,
             _ => f32::INFINITY,

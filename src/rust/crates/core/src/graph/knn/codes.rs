@@ -38,7 +38,7 @@ pub(super) struct Codes {
 
 impl Codes {
     /// Encodes the points of run c as differences from centroid c, for all c.
-    pub(super) fn of(points: &Points, centroids: &Centroids, runs: &Runs) -> Result<Self> {
+    pub(super) fn encode(points: &Points, centroids: &Centroids, runs: &Runs) -> Result<Self> {
         let words = points.d.div_ceil(WORD);
         let size = runs.n_rows();
         let mut bytes = memory::filled(memory::count(&[size, words * WORD], POINTS)?, SHIFT, POINTS)?;
@@ -197,9 +197,9 @@ mod tests {
 
     const ROWS: u32 = 53;
 
-    fn one(centroid: &[f32]) -> Centroids {
+    fn one_centroid(centroid: &[f32]) -> Centroids {
         let rows = [centroid, &[0.0]].concat();
-        Centroids { panels: Panels::of(&rows, rows.len()).unwrap(), rows, n: 1 }
+        Centroids { panels: Panels::from_rows(&rows, rows.len()).unwrap(), rows, n: 1 }
     }
 
     /// Makes 53 rows in one list and 29 queries, of 7 coordinates; returns them coded, and the
@@ -212,7 +212,7 @@ mod tests {
         let mapped: Vec<Vec<f32>> = points.rows(&ids).unwrap().chunks(8).map(|row| row[..7].to_vec()).collect();
         let centroid: Vec<f32> = (0..7).map(|j| mapped[..10].iter().map(|row| row[j]).sum::<f32>() / 10.0).collect();
         let runs = Runs::new(&ids[..ROWS as usize], &[0, ROWS as usize], 82).unwrap();
-        let codes = Codes::of(&points, &one(&centroid), &runs).unwrap();
+        let codes = Codes::encode(&points, &one_centroid(&centroid), &runs).unwrap();
         let (mut asked, mut queries) = (Vec::new(), Queries::default());
         points.write_queries(&ids[ROWS as usize..], &mut asked, &mut Vec::new()).unwrap();
         asked.chunks(8).for_each(|query| queries.push(query, &centroid));
@@ -224,7 +224,7 @@ mod tests {
         let mut candidates = Candidates::new(queries.n, 20, rows).unwrap();
         codes.offer(0, (0, rows), queries, &names, &mut candidates);
         let sorted = |q| {
-            let mut found: Vec<_> = candidates.of(q).0.iter().map(|&(distance, row)| (row, distance)).collect();
+            let mut found: Vec<_> = candidates.entries(q).0.iter().map(|&(distance, row)| (row, distance)).collect();
             found.sort_by_key(|f| f.0);
             found
         };
@@ -252,7 +252,7 @@ mod tests {
         let points = Array2::from_elem((20, 3), 2.5f32);
         let points = Points::new(points.view(), Metric::Euclidean).unwrap();
         let runs = Runs::new(&(0..20).collect::<Vec<u32>>(), &[0, 20], 20).unwrap();
-        let codes = Codes::of(&points, &one(&[0.0; 3]), &runs).unwrap();
+        let codes = Codes::encode(&points, &one_centroid(&[0.0; 3]), &runs).unwrap();
         let mut queries = Queries::default();
         queries.push(&[0.0, 0.0, 0.0, 1.0], &[0.0; 3]);
         let found = found(&codes, &mut queries, 20);

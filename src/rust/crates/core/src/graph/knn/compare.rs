@@ -57,14 +57,14 @@ pub(super) struct Offer<'a> {
 
 impl Offer<'_> {
     /// Returns the admission threshold of |x|² - 2 <q, x> for a query of this |q|².
-    fn limit(&self, query: usize, square: f32) -> f32 {
+    fn admission_threshold(&self, query: usize, square: f32) -> f32 {
         let name = self.names.get(query);
         name.map_or(f32::NEG_INFINITY, |&name| self.candidates.threshold(name as usize) - square)
     }
 
     /// Offers the rows with scores below the limit to a query and returns its new limit.
     #[inline(always)]
-    fn take(&mut self, query: usize, first: usize, scores: &[[f32; LANES]], limit: f32, square: f32) -> f32 {
+    fn admit(&mut self, query: usize, first: usize, scores: &[[f32; LANES]], limit: f32, square: f32) -> f32 {
         let Some(&name) = self.names.get(query) else { return f32::NEG_INFINITY };
         for (scores, first) in scores.iter().zip((self.from + first * LANES..).step_by(LANES)) {
             let bit = |(row, &score): (usize, &f32)| u32::from(score < limit) << row;
@@ -144,7 +144,7 @@ fn walk<P: Product>(level: P, part: &Part, asked: &Asked, room: &mut Room, offer
     let Room { limits, words } = room;
     let words = P::split(asked.words, words);
     limits.clear();
-    limits.extend(asked.squares.iter().enumerate().map(|(query, &square)| offer.limit(query, square)));
+    limits.extend(asked.squares.iter().enumerate().map(|(query, &square)| offer.admission_threshold(query, square)));
     let size = LANES * part.words * WORD;
     let squares = part.squares.as_chunks::<LANES>().0;
     for ((first, panels), squares) in
@@ -183,7 +183,7 @@ fn meet<P: Product, const N: usize>(
             hits &= hits - 1;
             let query = number * GROUP + q;
             let square = asked.squares.get(query).copied().unwrap_or(0.0);
-            limits[q] = offer.take(query, first, &scores[q], limits[q], square);
+            limits[q] = offer.admit(query, first, &scores[q], limits[q], square);
         }
     }
 }
@@ -253,7 +253,8 @@ mod tests {
         let mut candidates = Candidates::new(QUERIES, 20, rows).unwrap();
         with(&part, &asked, &mut Room::default(), &mut Offer { names: &names, candidates: &mut candidates, from: 32 });
         let sorted = |q| {
-            let mut found: Vec<_> = candidates.of(q).0.iter().map(|&(score, row)| (row, score.to_bits())).collect();
+            let mut found: Vec<_> =
+                candidates.entries(q).0.iter().map(|&(score, row)| (row, score.to_bits())).collect();
             found.sort_unstable();
             found
         };

@@ -50,7 +50,7 @@ impl Scratch {
 pub(super) fn search(points: &Points, k: usize, session: &Session) -> Result<KnnResult> {
     let mut knn = Knn::empty(points.n, k)?;
     let mut output = Output { indices: &mut knn.indices, distances: &mut knn.distances, stride: k, offset: 0 };
-    let all = points.all()?;
+    let all = points.ids()?;
     neighbours(points, &points.table()?, &all, k, &mut output, session)?;
     Ok(KnnResult { knn, method: Method::Exact, n_lists: None, nprobe: None, recall: None })
 }
@@ -96,7 +96,7 @@ pub(super) fn neighbours(
                     ids.iter().zip(outputs).zip(squares.iter()).enumerate()
                 {
                     let most = k - usize::from(table.runs.holds(id));
-                    if !refine(points, table, id, square, candidates.of(query), most, found) {
+                    if !refine(points, table, id, square, candidates.entries(query), most, found) {
                         session.monitor.check()?;
                         scan(points, table, id, most, found);
                     }

@@ -40,8 +40,8 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     /// Returns the query points of a list.
-    fn of(&self, list: usize) -> &[u32] {
-        self.others.map_or_else(|| self.index.runs.members(list), |others| others.of(list))
+    fn queries(&self, list: usize) -> &[u32] {
+        self.others.map_or_else(|| self.index.runs.members(list), |others| others.members(list))
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Report {
 pub(super) fn search(points: &Points, params: &KnnParams, session: &Session) -> Result<KnnResult> {
     let mut knn = Knn::empty(points.n, params.k)?;
     let mut output = Output { indices: &mut knn.indices, distances: &mut knn.distances, stride: params.k, offset: 0 };
-    let report = among(points, None, params.k, params, &mut output, session)?;
+    let report = search_subset(points, None, params.k, params, &mut output, session)?;
     Ok(KnnResult {
         knn,
         method: Method::Ivf,
@@ -71,7 +71,7 @@ pub(super) fn search(points: &Points, params: &KnnParams, session: &Session) -> 
 
 /// Finds the `k` neighbours of all points among the points `ids` (all points where `None`), of
 /// which there are at least `k`.
-pub(super) fn among(
+pub(super) fn search_subset(
     points: &Points,
     ids: Option<&[u32]>,
     k: usize,
@@ -122,12 +122,12 @@ fn pass(
                 || Scratch::new(points, k),
                 |scratch, a| {
                     let scratch = scratch.as_mut().map_err(|e| e.clone())?;
-                    answer(points, index, asking.of(a), a, k, tightness, scratch, session)
+                    answer(points, index, asking.queries(a), a, k, tightness, scratch, session)
                 },
             )
             .collect::<Result<_>>()?;
         for (answer, a) in answers.iter().zip(batch..) {
-            let ids = asking.of(a);
+            let ids = asking.queries(a);
             let found = answer.indices.chunks_exact(k).zip(answer.distances.chunks_exact(k));
             for (&id, (indices, distances)) in ids.iter().zip(found) {
                 let at = id as usize * output.stride + output.offset;
@@ -188,7 +188,7 @@ fn enough(
 ) -> Result<(f32, f64)> {
     let n = index.centroids.n;
     let asking = Asking { index, others };
-    let homes = list_of(points.n, n, |c| asking.of(c))?;
+    let homes = list_of(points.n, n, |c| asking.queries(c))?;
     let lists = list_of(points.n, n, |c| index.runs.members(c))?;
     let list = |lists: &[u32], id: u32| lists.get(id as usize).copied().unwrap_or(0) as usize;
     let each =

@@ -43,9 +43,9 @@ pub(super) fn train(
     let n_sample = sample.len() / width;
     let n = n.min(n_sample).max(1);
     let rows = memory::copied(sample.get(..n * width).unwrap_or_default(), NEIGHBOURS)?;
-    let mut centroids = Centroids { panels: Panels::of(&rows, width)?, rows, n };
+    let mut centroids = Centroids { panels: Panels::from_rows(&rows, width)?, rows, n };
     centroids.rows.chunks_exact_mut(width).for_each(|row| square_last(row, d));
-    centroids.panels = Panels::of(&centroids.rows, width)?;
+    centroids.panels = Panels::from_rows(&centroids.rows, width)?;
     for _ in 0..iterations {
         let nearest = assign(points, sample, &centroids, session)?;
         let mut sums = memory::zeros::<f64>(n * d, NEIGHBOURS)?;
@@ -72,7 +72,7 @@ pub(super) fn train(
             }
             square_last(row, d);
         }
-        centroids.panels = Panels::of(&centroids.rows, width)?;
+        centroids.panels = Panels::from_rows(&centroids.rows, width)?;
     }
     Ok(centroids)
 }

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 const QUERIES: usize = 2048;
 /// Returns the number of candidates kept for `k` neighbours: more than `k`, to allow for the error
 /// of the distances compared.
-fn kept(k: usize) -> usize {
+fn n_candidates(k: usize) -> usize {
     k + k / 4 + 4
 }
 /// Sample points per list on which k-means is trained.
@@ -35,7 +35,7 @@ pub(super) struct Groups {
 
 impl Groups {
     /// Returns the points of list `c`; none where there is no such list.
-    pub(super) fn of(&self, c: usize) -> &[u32] {
+    pub(super) fn members(&self, c: usize) -> &[u32] {
         let range = self.starts.get(c).zip(self.starts.get(c + 1));
         range.and_then(|(&from, &to)| self.ids.get(from..to)).unwrap_or_default()
     }
@@ -88,7 +88,7 @@ impl Index {
     }
 
     /// Returns the offset from scores to squared distances, for a query of this squared length.
-    fn rest(&self, square: f64) -> f64 {
+    fn score_offset(&self, square: f64) -> f64 {
         match self.rows {
             Rows::Bytes(_) => 0.0,
             Rows::Floats(_) => square,
@@ -132,7 +132,7 @@ pub(super) fn build(
     let runs = Runs::new(&ids, &starts, points.n)?;
     drop((starts, ids));
     let rows = if points.d <= CODED {
-        Rows::Bytes(Codes::of(points, &centroids, &runs)?)
+        Rows::Bytes(Codes::encode(points, &centroids, &runs)?)
     } else {
         Rows::Floats(points.panels(&runs)?)
     };
@@ -187,7 +187,7 @@ impl Scratch {
     /// Makes empty buffers for searches of `k` neighbours.
     pub(super) fn new(points: &Points, k: usize) -> Result<Self> {
         Ok(Scratch {
-            candidates: Candidates::new(QUERIES, kept(k), points.n)?,
+            candidates: Candidates::new(QUERIES, n_candidates(k), points.n)?,
             queries: Vec::new(),
             squares: Vec::new(),
             gathered: Vec::new(),
@@ -261,7 +261,7 @@ pub(super) fn search_home(
     scratch: &mut Scratch,
 ) -> Result<Vec<f32>> {
     points.write_queries(ids, &mut scratch.queries, &mut scratch.squares)?;
-    let turned = Panels::of(&scratch.queries, points.width())?;
+    let turned = Panels::from_rows(&scratch.queries, points.width())?;
     scratch.stride = turned.scores(&index.centroids.rows, &mut scratch.planes)?.1;
     scratch.candidates.clear();
     scratch.wanting.clear();
@@ -271,7 +271,7 @@ pub(super) fn search_home(
     }
     let Scratch { candidates, squares, .. } = scratch;
     let bound = |(query, &square): (usize, &f64)| {
-        let square_k = (f64::from(candidates.ranked(query, k)) + index.rest(square)).max(0.0);
+        let square_k = (f64::from(candidates.ranked(query, k)) + index.score_offset(square)).max(0.0);
         (square_k + points.slack(square)).sqrt() as f32
     };
     memory::collected(squares.iter().enumerate().map(bound), NEIGHBOURS)
@@ -324,7 +324,7 @@ pub(super) fn answer(
         for (query, (&id, (indices, distances))) in ids.iter().zip(outputs.by_ref()).enumerate() {
             let own = index.runs.holds(id).then_some(id);
             let most = k - usize::from(own.is_some());
-            nearest(points, &index.runs, id, candidates.of(query).0, kept(k), most, found);
+            nearest(points, &index.runs, id, candidates.entries(query).0, n_candidates(k), most, found);
             write_row(points, own, found, indices, distances);
         }
         session.monitor.advance(n as u64);

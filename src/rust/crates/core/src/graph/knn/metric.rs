@@ -151,7 +151,7 @@ struct Truths {
 
 impl Truths {
     /// Counts the coordinates of `x` and `y`, rows of the same length.
-    fn of(x: &[f64], y: &[f64]) -> Truths {
+    fn count(x: &[f64], y: &[f64]) -> Truths {
         let mut t = Truths::default();
         for (a, b) in x.iter().zip(y) {
             match (*a != 0.0, *b != 0.0) {
@@ -194,7 +194,7 @@ impl Pairwise {
             Pairwise::Canberra => x.iter().zip(y).map(|(a, b)| ratio((a - b).abs(), a.abs() + b.abs())).sum(),
             Pairwise::BrayCurtis => ratio(pairs().sum(), x.iter().zip(y).map(|(a, b)| (a + b).abs()).sum()),
             Pairwise::Hamming => x.iter().zip(y).filter(|(a, b)| a != b).count() as f64 / x.len() as f64,
-            _ => self.of_truths(&Truths::of(x, y)),
+            _ => self.of_truths(&Truths::count(x, y)),
         }
     }
 

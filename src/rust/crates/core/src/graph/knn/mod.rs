@@ -274,7 +274,7 @@ pub fn knn_by_batch(
 ///
 /// # Errors
 /// Errors of [`knn`]; [`Error::Parameter`] for a pairwise metric.
-pub(super) fn across(
+pub(super) fn nearest_of_first(
     points: ArrayView2<'_, f32>,
     n: usize,
     k: usize,
@@ -288,7 +288,7 @@ pub(super) fn across(
     }
     session.install(|| {
         let points = Points::new(points, metric)?;
-        let all = points.all()?;
+        let all = points.ids()?;
         let (reference, query) = all.split_at(n);
         exact::of_sample(&points, &points.part(reference)?, query, k, session)
     })

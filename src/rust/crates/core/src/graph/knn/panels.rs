@@ -32,7 +32,7 @@ impl Panels {
     }
 
     /// Makes panels of `rows`, one row of `width` values after the other.
-    pub(super) fn of(rows: &[f32], width: usize) -> Result<Self> {
+    pub(super) fn from_rows(rows: &[f32], width: usize) -> Result<Self> {
         let mut panels = Panels::new((rows.len() / width).next_multiple_of(LANES), width)?;
         for (panel, rows) in panels.values.chunks_exact_mut(LANES * width).zip(rows.chunks(LANES * width)) {
             write_panel(panel, rows, width);

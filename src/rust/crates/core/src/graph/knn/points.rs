@@ -208,7 +208,7 @@ impl<'a> Points<'a> {
     }
 
     /// Returns the numbers of all points.
-    pub(super) fn all(&self) -> Result<Vec<u32>> {
+    pub(super) fn ids(&self) -> Result<Vec<u32>> {
         let mut all = memory::room(self.n, POINTS)?;
         all.extend(0..self.n as u32);
         Ok(all)
@@ -216,7 +216,7 @@ impl<'a> Points<'a> {
 
     /// Returns the table of all points, in one run.
     pub(super) fn table(&self) -> Result<Table> {
-        self.listed(&self.all()?, &[0, self.n])
+        self.listed(&self.ids()?, &[0, self.n])
     }
 
     /// Returns the table of the points `ids`, in one run.

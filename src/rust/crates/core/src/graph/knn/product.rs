@@ -183,7 +183,7 @@ mod tests {
         for (n_rows, n_queries) in [(1, 1), (16, 12), (33, 5), (48, 26)] {
             let rows: Vec<f32> = (0..n_rows * width).map(value).collect();
             let queries: Vec<f32> = (0..n_queries * width).map(|i| value(i + 11).abs() + 1.0).collect();
-            let panels = Panels::of(&rows, width).unwrap();
+            let panels = Panels::from_rows(&rows, width).unwrap();
             let mut out = Vec::new();
             let (scores, stride) = panels.scores(&queries, &mut out).unwrap();
             assert_eq!(stride, n_rows.div_ceil(LANES) * LANES);

@@ -33,7 +33,7 @@ trait Real: Copy + Send + Sync + Add<Output = Self> + Sub<Output = Self> + Mul<O
     /// The largest growth of a vector in one filter (conditioning of the block).
     const MAX_GROWTH: f64;
 
-    fn of(x: f64) -> Self;
+    fn from_f64(x: f64) -> Self;
 
     fn wide(self) -> f64;
 }
@@ -42,7 +42,7 @@ impl Real for f32 {
     const MAX_GROWTH: f64 = 1e4;
 
     #[inline(always)]
-    fn of(x: f64) -> f32 {
+    fn from_f64(x: f64) -> f32 {
         x as f32
     }
 
@@ -56,7 +56,7 @@ impl Real for f64 {
     const MAX_GROWTH: f64 = 1e6;
 
     #[inline(always)]
-    fn of(x: f64) -> f64 {
+    fn from_f64(x: f64) -> f64 {
         x
     }
 
@@ -130,14 +130,14 @@ fn filtered<T: Real, const W: usize>(
     let degree: Vec<f64> =
         memory::collected((0..n).map(|i| graph.row(i).1.iter().map(|&w| f64::from(w)).sum()), VECTORS)?;
     let size = memory::count(&[n, width], VECTORS)?;
-    let mut x = memory::filled(size, T::of(0.0), VECTORS)?;
+    let mut x = memory::filled(size, T::from_f64(0.0), VECTORS)?;
     x.par_chunks_mut(width).enumerate().for_each(|(i, row)| {
         let mut stream = Stream::new(seed, ROUND_START, i as u64);
-        row.iter_mut().for_each(|value| *value = T::of(stream.uniform() - 0.5));
+        row.iter_mut().for_each(|value| *value = T::from_f64(stream.uniform() - 0.5));
     });
     // The vectors of the recurrence before `x`, replaced in place by those after; later the
     // products.
-    let mut y = memory::filled(size, T::of(0.0), VECTORS)?;
+    let mut y = memory::filled(size, T::from_f64(0.0), VECTORS)?;
 
     monitor.begin(limits.products as u64);
     let mut products = 0;
@@ -149,11 +149,11 @@ fn filtered<T: Real, const W: usize>(
         let top: f64 = (1.0 - centre) / half;
         let degree_of_filter = ((2.0 * T::MAX_GROWTH).ln() / top.acosh()) as usize;
         let degree_of_filter = degree_of_filter.clamp(4, MAX_DEGREE).min(limits.products);
-        let (shift, scale) = (T::of(centre), T::of(1.0 / half));
+        let (shift, scale) = (T::from_f64(centre), T::from_f64(1.0 / half));
         product::<T, W>(graph, &degree, &x, &mut y, width, monitor, |new, old, _| (new - shift * old) * scale)?;
         std::mem::swap(&mut x, &mut y); // x = T_1 x, y = T_0 x
         for _ in 1..degree_of_filter {
-            let twice = T::of(2.0 / half);
+            let twice = T::from_f64(2.0 / half);
             let next = |new: T, old: T, older: T| (new - shift * old) * twice - older;
             product::<T, W>(graph, &degree, &x, &mut y, width, monitor, next)?;
             std::mem::swap(&mut x, &mut y);
@@ -195,7 +195,7 @@ fn product<T: Real, const W: usize>(
     combine: impl Fn(T, T, T) -> T + Sync,
 ) -> Result<()> {
     let width = if W > 0 { W } else { width };
-    let zero = T::of(0.0);
+    let zero = T::from_f64(0.0);
     out.par_chunks_mut(ROWS * width).enumerate().try_for_each(|(block, out)| {
         monitor.check()?;
         let mut fixed = [zero; W];
@@ -211,10 +211,10 @@ fn product<T: Real, const W: usize>(
                     ahead(x, later as usize * width);
                 }
                 let from = &x[column as usize * width..][..width];
-                let weight = T::of(f64::from(weight));
+                let weight = T::from_f64(f64::from(weight));
                 sum.iter_mut().zip(from).for_each(|(sum, &from)| *sum = *sum + weight * from);
             }
-            let inverse = T::of(1.0 / degree[i]);
+            let inverse = T::from_f64(1.0 / degree[i]);
             let old = &x[i * width..][..width];
             for c in 0..width {
                 out[c] = combine(sum[c] * inverse, old[c], out[c]);
@@ -262,7 +262,7 @@ fn remove_constant<T: Real, const W: usize>(
         (0..width).for_each(|c| sum[c] += degree[i] * x[i * width + c].wide());
         sum[width] += degree[i];
     })?;
-    let means: Vec<T> = sums[..width].iter().map(|sum| T::of(sum / sums[width])).collect();
+    let means: Vec<T> = sums[..width].iter().map(|sum| T::from_f64(sum / sums[width])).collect();
     x.par_chunks_mut(ROWS * width).for_each(|rows| {
         rows.chunks_mut(width).for_each(|row| (0..width).for_each(|c| row[c] = row[c] - means[c]));
     });
@@ -310,7 +310,7 @@ fn transform<T: Real, const W: usize>(x: &mut [T], t: &[f64], width: usize, moni
                 let t = &t[a * width..][..width];
                 (0..width).for_each(|b| new[b] += value.wide() * t[b]);
             }
-            row.iter_mut().zip(&new).for_each(|(value, &new)| *value = T::of(new));
+            row.iter_mut().zip(&new).for_each(|(value, &new)| *value = T::from_f64(new));
         }
         Ok(())
     })

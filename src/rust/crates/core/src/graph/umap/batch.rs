@@ -118,7 +118,7 @@ impl Step {
     /// Moves coordinates from `old` to `new`. The slices are flat so that the compiler uses whole
     /// registers.
     #[inline(always)]
-    fn take(self, old: &[f32], force: &[f32], new: &mut [f32], first: &mut [f32], second: &mut [f32]) {
+    fn apply(self, old: &[f32], force: &[f32], new: &mut [f32], first: &mut [f32], second: &mut [f32]) {
         let moments = first.iter_mut().zip(second);
         for (((new, old), force), (m, v)) in new.iter_mut().zip(old).zip(force).zip(moments) {
             *m = DECAY_1 * *m + (1.0 - DECAY_1) * force;
@@ -165,11 +165,11 @@ impl<'a, const D: usize> Forces<'a, D> {
             self.gather(&now, &mut there);
             let mut force = [[0.0; D]; BATCH];
             for (k, force) in force[..new.len()].iter_mut().enumerate() {
-                *force = self.on(level, start + k, now.of(k), &there, &pool);
+                *force = self.force(level, start + k, now.edge_range(k), &there, &pool);
             }
             let old = self.x[start..following].as_flattened();
             let (new, first, second) = (new.as_flattened_mut(), first.as_flattened_mut(), second.as_flattened_mut());
-            step.take(old, force.as_flattened(), new, first, second);
+            step.apply(old, force.as_flattened(), new, first, second);
             std::mem::swap(&mut now, &mut next);
         }
     }
@@ -178,7 +178,7 @@ impl<'a, const D: usize> Forces<'a, D> {
     #[inline(always)]
     fn sample_edges<R: Registers>(&self, level: R, points: Range<usize>, sampled: &mut Sampled) {
         sampled.fill(level, self.job.graph, points, self.clock);
-        sampled.others().iter().for_each(|&other| ahead(self.x, other as usize));
+        sampled.other_ends().iter().for_each(|&other| ahead(self.x, other as usize));
     }
 
     /// Writes the positions at the other ends of the sampled edges into `there`, coordinate by
@@ -186,7 +186,7 @@ impl<'a, const D: usize> Forces<'a, D> {
     /// read.
     #[inline(always)]
     fn gather(&self, sampled: &Sampled, there: &mut [Vec<f32>; D]) {
-        let others = sampled.others();
+        let others = sampled.other_ends();
         for there in there.iter_mut() {
             if there.len() < others.len() + LANES {
                 there.resize(others.len() + LANES, 0.0);
@@ -201,7 +201,7 @@ impl<'a, const D: usize> Forces<'a, D> {
 
     /// Returns the force on point `i`. The positions of its neighbours are at `edges` of `there`.
     #[inline(always)]
-    fn on<R: Registers>(
+    fn force<R: Registers>(
         &self,
         level: R,
         i: usize,

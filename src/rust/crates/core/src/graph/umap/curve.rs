@@ -89,7 +89,7 @@ impl Curve {
         let d2 = d2.at_least(d2.like(SMALLEST));
         let power = pow(d2, self.b);
         let below = d2.times(d2.like(1.0).plus(d2.like(self.a).times(power)));
-        d2.like(-self.two_ab).times(power).over(below)
+        d2.like(-self.two_ab).times(power).divided_by(below)
     }
 
     /// Returns the factor of (x_i - x_k) for a negative sample: 2 gamma b / ((0.001 + d2) (1 + a
@@ -98,7 +98,7 @@ impl Curve {
     pub(super) fn repulsion<L: Lanes>(&self, d2: L) -> L {
         let power = pow(d2.at_least(d2.like(SMALLEST)), self.b);
         let below = d2.like(1.0).plus(d2.like(self.a).times(power));
-        d2.like(self.two_gamma_b).over(d2.like(0.001).plus(d2).times(below))
+        d2.like(self.two_gamma_b).divided_by(d2.like(0.001).plus(d2).times(below))
     }
 
     /// Returns [`Curve::attraction`] for one distance.

@@ -31,7 +31,7 @@ pub(super) trait Lanes: Copy {
     /// Returns self * other.
     fn times(self, other: Self) -> Self;
     /// Returns self / other.
-    fn over(self, other: Self) -> Self;
+    fn divided_by(self, other: Self) -> Self;
     /// Returns the larger of both; `other` where one is NaN.
     fn at_least(self, other: Self) -> Self;
     /// Returns the smaller of both; `other` where one is NaN.
@@ -116,7 +116,7 @@ impl Lanes for Plain {
     }
 
     #[inline(always)]
-    fn over(self, other: Self) -> Self {
+    fn divided_by(self, other: Self) -> Self {
         self.zip(other, |a, b| a / b)
     }
 

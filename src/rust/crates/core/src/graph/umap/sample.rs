@@ -83,13 +83,13 @@ impl Sampled {
     }
 
     /// Returns the other ends of all sampled edges.
-    pub(super) fn others(&self) -> &[u32] {
+    pub(super) fn other_ends(&self) -> &[u32] {
         &self.others[..self.starts.last().copied().unwrap_or(0)]
     }
 
-    /// Returns the range in [`Sampled::others`] of the `k`-th point's edges.
+    /// Returns the range in [`Sampled::other_ends`] of the `k`-th point's edges.
     #[inline(always)]
-    pub(super) fn of(&self, k: usize) -> Range<usize> {
+    pub(super) fn edge_range(&self, k: usize) -> Range<usize> {
         self.starts[k]..self.starts[k + 1]
     }
 }
@@ -115,7 +115,7 @@ mod tests {
                 let clock = Clock { to_share: 0.5, least: 0.01, epoch };
                 sampled.fill(Plain, graph, points.clone(), clock);
                 for (k, point) in points.enumerate() {
-                    for &edge in &sampled.others()[sampled.of(k)] {
+                    for &edge in &sampled.other_ends()[sampled.edge_range(k)] {
                         assert!((indptr[point]..indptr[point + 1]).contains(&(edge as usize)));
                         times[edge as usize] += 1;
                     }

@@ -155,7 +155,7 @@ impl<O: Orientation> Source for DenseSource<O> {
             Rows::All => true,
             Rows::List(l) => l.windows(2).all(|w| w[0] <= w[1]),
         };
-        let mut pass = DensePass { source: self, rows, columns, kept, blocks, shared: Shared::none() };
+        let mut pass = DensePass { source: self, rows, columns, kept, blocks, shared: Shared::unshared() };
         if let Some(grid) = self.grid.filter(|grid| ascending && grid.across > 0) {
             let bands = pass.blocks.iter().map(|b| pass.bands(b, grid.height as u64).into_iter());
             pass.shared = Shared::new(bands, grid.across as u64, allowed.memory);
@@ -228,9 +228,9 @@ impl<O: Orientation> DensePass<'_, O> {
         let mut cursor = Cursor::new(&self.shared);
         let mut i = 0;
         while i < wanted.len() {
-            let band = wanted.at(i) / grid.height;
+            let band = wanted.row(i) / grid.height;
             let mut end = i + 1;
-            while end < wanted.len() && wanted.at(end) / grid.height == band {
+            while end < wanted.len() && wanted.row(end) / grid.height == band {
                 end += 1;
             }
             let first = (band * grid.across) as u64;
@@ -248,7 +248,7 @@ impl<O: Orientation> DensePass<'_, O> {
                 let tile = cursor.chunk(first + piece as u64, grid.bytes, decode)?;
                 for k in i..end {
                     let to = &mut to[(k - i) * n_out * size..][..n_out * size];
-                    O::copy_row::<T>(grid, tile, wanted.at(k) - band * grid.height, &genes, to);
+                    O::copy_row::<T>(grid, tile, wanted.row(k) - band * grid.height, &genes, to);
                 }
             }
             i = end;

@@ -263,14 +263,14 @@ impl RawDataset {
     }
 
     /// Returns the extents of the chunk that starts at `start`, without padding at the edges.
-    fn within(&self, start: &[u64]) -> Vec<u64> {
+    fn chunk_extents(&self, start: &[u64]) -> Vec<u64> {
         let chunks = start.iter().zip(self.chunk()).zip(self.shape());
         chunks.map(|((&s, &c), &n)| c.min(n.saturating_sub(s))).collect()
     }
 
     /// Returns the bytes of a chunk up to its last value within the extents.
     fn used_bytes(&self, number: u64, bytes: usize) -> usize {
-        let within = self.within(&self.chunk_start(number));
+        let within = self.chunk_extents(&self.chunk_start(number));
         let values = match (within.as_slice(), self.chunk()) {
             (&[rows, columns], &[_, width]) => rows.saturating_sub(1).saturating_mul(width).saturating_add(columns),
             (&[n], _) => n,
@@ -316,7 +316,7 @@ impl RawDataset {
     /// is not written.
     fn read_box(&self, number: u64, out: &mut [u8]) -> Result<()> {
         let start = self.chunk_start(number);
-        let count = self.within(&start);
+        let count = self.chunk_extents(&start);
         if self.chunk_bytes()? != out.len() || count.contains(&0) {
             return Err(Error::Internal(format!("chunk {number} of '{}' is not there", self.element())));
         }

@@ -73,7 +73,7 @@ impl Scratch {
         if self.yields {
             self.space.take_free(bytes.len() as u64)?;
         } else {
-            self.space.take(bytes.len() as u64)?;
+            self.space.reserve(bytes.len() as u64)?;
         }
         let at = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.prepare(at + bytes.len() as u64);

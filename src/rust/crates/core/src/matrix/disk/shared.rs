@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 type Bytes = Arc<Vec<u8>>;
 /// A chunk that one block decodes while others wait for it.
-type Cell = Arc<OnceLock<Result<Bytes>>>;
+type ChunkSlot = Arc<OnceLock<Result<Bytes>>>;
 
 /// The chunks of a dataset that several blocks of a pass need, and the decoded bytes of those in
 /// use now.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    state: Mutex<State>,
+    state: Mutex<ChunkCache>,
     /// The number of blocks that need a band, for bands that more than one needs.
     counts: HashMap<u64, u32>,
     /// Chunks in a band.
@@ -24,15 +24,15 @@ pub(crate) struct Shared {
 
 /// The number of requests for each chunk, the chunks kept with their sizes, and the bytes of all.
 #[derive(Debug, Default)]
-struct State {
+struct ChunkCache {
     taken: HashMap<u64, u32>,
-    kept: HashMap<u64, (Cell, usize)>,
+    kept: HashMap<u64, (ChunkSlot, usize)>,
     held: usize,
 }
 
 impl Shared {
     /// Makes a cache for a pass without shared chunks.
-    pub(crate) fn none() -> Self {
+    pub(crate) fn unshared() -> Self {
         Shared { state: Mutex::default(), counts: HashMap::new(), across: 1, limit: 0 }
     }
 
@@ -70,20 +70,20 @@ impl Shared {
         !self.counts.is_empty() && self.counts.contains_key(&(chunk / self.across))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ChunkCache> {
         // A poisoned lock cannot occur: nothing that can panic runs while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the decoded chunk, for one block; each block asks once. The chunk is dropped after
     /// its last request.
-    fn take(&self, chunk: u64, size: usize, decode: impl FnOnce() -> Result<Vec<u8>>) -> Result<Bytes> {
+    fn decoded(&self, chunk: u64, size: usize, decode: impl FnOnce() -> Result<Vec<u8>>) -> Result<Bytes> {
         let Some(&uses) = self.counts.get(&(chunk / self.across)) else {
             return decode().map(Arc::new);
         };
         let cell = {
             let mut state = self.lock();
-            let State { taken, kept, held } = &mut *state;
+            let ChunkCache { taken, kept, held } = &mut *state;
             let count = taken.entry(chunk).or_insert(0);
             *count += 1;
             let last = *count >= uses;
@@ -136,7 +136,7 @@ impl<'a> Cursor<'a> {
     /// repeated request returns the same bytes.
     pub(crate) fn chunk(&mut self, chunk: u64, size: usize, decode: impl FnOnce() -> Result<Vec<u8>>) -> Result<&[u8]> {
         if self.current.as_ref().is_none_or(|(c, _)| *c != chunk) {
-            self.current = Some((chunk, self.shared.take(chunk, size, decode)?));
+            self.current = Some((chunk, self.shared.decoded(chunk, size, decode)?));
         }
         Ok(self.current.as_ref().map_or(&[], |(_, bytes)| bytes.as_slice()))
     }
@@ -177,7 +177,7 @@ mod tests {
         assert!(shared.contains(3) && shared.contains(5) && !shared.contains(2) && !shared.contains(6));
         for _ in 0..2 {
             for chunk in 3..6 {
-                assert_eq!(*shared.take(chunk, 10, || Ok(vec![chunk as u8])).unwrap(), [chunk as u8]);
+                assert_eq!(*shared.decoded(chunk, 10, || Ok(vec![chunk as u8])).unwrap(), [chunk as u8]);
             }
         }
         assert!(shared.lock().kept.is_empty());

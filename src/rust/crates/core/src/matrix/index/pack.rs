@@ -126,8 +126,8 @@ pub(super) fn unpack<T: Bits>(mut bytes: &[u8], n_rows: usize, rows: &mut Vec<u3
         while left > 0 {
             let n = left.min(GROUP);
             let (&[gap_bits, value_bits], rest) = bytes.split_first_chunk::<2>()?;
-            bytes = take(rest, &mut gaps[..n], gap_bits as usize)?;
-            bytes = take(bytes, &mut numbers[..n], (value_bits & !BY_BITS) as usize)?;
+            bytes = unpack_numbers(rest, &mut gaps[..n], gap_bits as usize)?;
+            bytes = unpack_numbers(bytes, &mut numbers[..n], (value_bits & !BY_BITS) as usize)?;
             for gap in &gaps[..n] {
                 before = before.checked_add(i64::try_from(*gap).ok()?)?.checked_add(1)?;
                 rows.push(u32::try_from(before).ok()?);
@@ -148,7 +148,7 @@ pub(super) fn unpack<T: Bits>(mut bytes: &[u8], n_rows: usize, rows: &mut Vec<u3
 
 /// Reads `out.len()` numbers of `width` bits and returns the bytes after them; `None` where there
 /// are fewer.
-fn take<'a>(bytes: &'a [u8], out: &mut [u64], width: usize) -> Option<&'a [u8]> {
+fn unpack_numbers<'a>(bytes: &'a [u8], out: &mut [u64], width: usize) -> Option<&'a [u8]> {
     let size = (out.len() * width).div_ceil(8);
     if width > 64 || size > bytes.len() {
         return None;
@@ -170,7 +170,7 @@ fn take<'a>(bytes: &'a [u8], out: &mut [u64], width: usize) -> Option<&'a [u8]> 
 mod tests {
     use super::*;
 
-    fn back<T: Bits>(rows: &[u32], values: &[T]) -> usize {
+    fn round_trip<T: Bits>(rows: &[u32], values: &[T]) -> usize {
         let mut packed = Vec::new();
         let half = rows.len() / 2;
         pack(&rows[..half], &values[..half], &mut packed);
@@ -191,15 +191,15 @@ mod tests {
         let rows: Vec<u32> = (0..1000).map(|i| i * 13 + i % 7).collect();
         let counts: Vec<f32> = (0..1000).map(|i| (1 + i % 3) as f32).collect();
         // 4 to 5 bits per row, 2 per value.
-        assert!(back(&rows, &counts) < 1000);
-        back(&rows, &(0..1000).map(|i| f64::from(i) / 7.0 - 3.0).collect::<Vec<_>>());
-        back(&rows, &(0..1000).map(|i| if i == 500 { -0.0 } else { f64::NAN }).collect::<Vec<_>>());
-        back(&rows, &(0..1000).map(|i| i64::MIN + i).collect::<Vec<_>>());
-        back(&rows, &(0..1000u64).map(|i| (1 << 53) + i).collect::<Vec<_>>());
-        back(&rows, &(0..1000).map(|i| i % 2 == 0).collect::<Vec<_>>());
-        back(&rows, &(0..1000).map(|i| f16::from_f64(f64::from(i) * 0.1)).collect::<Vec<_>>());
-        back(&[0, 1, u32::MAX], &[u32::MAX, 0, 7]);
-        back::<f32>(&[], &[]);
+        assert!(round_trip(&rows, &counts) < 1000);
+        round_trip(&rows, &(0..1000).map(|i| f64::from(i) / 7.0 - 3.0).collect::<Vec<_>>());
+        round_trip(&rows, &(0..1000).map(|i| if i == 500 { -0.0 } else { f64::NAN }).collect::<Vec<_>>());
+        round_trip(&rows, &(0..1000).map(|i| i64::MIN + i).collect::<Vec<_>>());
+        round_trip(&rows, &(0..1000u64).map(|i| (1 << 53) + i).collect::<Vec<_>>());
+        round_trip(&rows, &(0..1000).map(|i| i % 2 == 0).collect::<Vec<_>>());
+        round_trip(&rows, &(0..1000).map(|i| f16::from_f64(f64::from(i) * 0.1)).collect::<Vec<_>>());
+        round_trip(&[0, 1, u32::MAX], &[u32::MAX, 0, 7]);
+        round_trip::<f32>(&[], &[]);
     }
 
     #[test]

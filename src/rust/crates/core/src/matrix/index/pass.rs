@@ -114,7 +114,7 @@ impl Pass for IndexPass<'_> {
 impl IndexPass<'_> {
     /// Returns the range of the values of delivered row `i`.
     fn of_row(&self, i: usize) -> Range<usize> {
-        let row = self.rows.at(i);
+        let row = self.rows.row(i);
         self.indptr[row] as usize..self.indptr[row + 1] as usize
     }
 }

@@ -187,8 +187,8 @@ impl SparseParts {
         starts: &[u64],
         write: &mut dyn FnMut(&[u8]) -> Result<Written>,
     ) -> Result<Vec<Written>> {
-        let mut decoded = Decoded::<T> { indptr: Vec::new(), indices: spare::take(), data: spare::take() };
-        let from = Places { indices: Shared::none(), data: Shared::none(), packed: None, ascends: true };
+        let mut decoded = Decoded::<T> { indptr: Vec::new(), indices: spare::buffer(), data: spare::buffer() };
+        let from = Places { indices: Shared::unshared(), data: Shared::unshared(), packed: None, ascends: true };
         self.read(std::slice::from_ref(step), step.end - step.start, &from, &mut decoded)?;
         let of = starts.partition_point(|&start| start < step.start)..starts.partition_point(|&start| start < step.end);
         let mut pieces = memory::room(of.len(), COPY)?;

@@ -7,14 +7,14 @@ use crate::element::{Number, Value};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Storage};
 use crate::memory;
-use crate::ops::group_sums::{typed, Cell};
+use crate::ops::group_sums::{typed, Accumulator};
 use crate::ops::view::View;
 use crate::session::Session;
 use crate::stream::{no_state, reduce, Needs, Reducer, NO_LABEL};
 use serde::Serialize;
 use std::marker::PhantomData;
 
-pub(super) fn of_genes<C: Cell>(
+pub(super) fn of_genes<C: Accumulator>(
     x: &LazyMatrix,
     members: &Members,
     asked: &Aggregation,
@@ -37,7 +37,7 @@ struct Pass<'a, C> {
     cell: PhantomData<fn(C)>,
 }
 
-impl<C: Cell> Reducer for Pass<'_, C> {
+impl<C: Accumulator> Reducer for Pass<'_, C> {
     const NAME: &'static str = "aggregate: the values of groups of genes";
     const NEEDS: Needs = Needs::FILE;
     no_state!();

@@ -10,7 +10,7 @@ use crate::element::{DType, Number, Value};
 use crate::error::Result;
 use crate::matrix::Block;
 use crate::memory;
-use crate::ops::group_sums::{typed, Bands, Both, Cell, Exact, GroupSums, Rows, Spread, Total};
+use crate::ops::group_sums::{typed, Accumulator, Bands, Both, Exact, GroupSums, Rows, Spread, Total};
 use crate::ops::Axis;
 use crate::session::{release_memory, Session};
 use crate::stream::{no_rows, reduce, Needs, Reducer};
@@ -60,7 +60,7 @@ pub(in crate::ops) fn passes() -> Vec<Needs> {
     vec![Pass::<Total<f64>>::NEEDS]
 }
 
-fn summed<C: Cell>(
+fn summed<C: Accumulator>(
     x: &LazyMatrix,
     members: &Members,
     asked: &Aggregation,
@@ -81,7 +81,7 @@ fn summed<C: Cell>(
 /// Returns an upper bound of the bytes that the sums of all groups and genes take, and the part of
 /// them for rows that wait to be added. All rows wait where they take at most twice the bytes of
 /// the sums. Otherwise a fifth of the total is for rows, so that each sum is visited few times.
-fn room<C: Cell>(x: &LazyMatrix, n_groups: usize) -> (usize, usize) {
+fn room<C: Accumulator>(x: &LazyMatrix, n_groups: usize) -> (usize, usize) {
     let (n, m) = x.shape();
     let stored = x.source().nnz().unwrap_or(u64::MAX).min((n as u64).saturating_mul(m as u64));
     // There are at most as many pairs as stored values.
@@ -111,13 +111,13 @@ struct Pass<'a, C> {
     cell: PhantomData<fn(C)>,
 }
 
-impl<C: Cell> Pass<'_, C> {
+impl<C: Accumulator> Pass<'_, C> {
     fn bands(&self) -> Bands {
         Bands::new(self.members.sizes.len(), self.n_vars, self.session.threads)
     }
 }
 
-impl<C: Cell> Reducer for Pass<'_, C> {
+impl<C: Accumulator> Reducer for Pass<'_, C> {
     const NAME: &'static str = AGGREGATE;
     const NEEDS: Needs = Needs::FILE.long();
     no_rows!();

@@ -5,7 +5,7 @@ use crate::dtype::Number;
 use crate::element::{Array, DType, Data, Sparse, SparseFormat, Value};
 use crate::error::Result;
 use crate::memory;
-use crate::ops::group_sums::{Cell, Summed};
+use crate::ops::group_sums::{Accumulator, Summed};
 use std::ops::Range;
 
 /// The number of values of a result (groups x genes) up to which it is dense.
@@ -195,7 +195,7 @@ impl Part<'_> {
     /// Writes the sums of a group of `size` members for the columns `columns` into row `row`. The
     /// columns in `sums` are counted from the first of these. `before` sums of the row were already
     /// written.
-    pub(super) fn put<C: Cell>(
+    pub(super) fn put<C: Accumulator>(
         &mut self,
         row: usize,
         size: usize,

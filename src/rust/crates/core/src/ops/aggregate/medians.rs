@@ -76,12 +76,12 @@ impl PerColumn for Members {
     fn column<T: Value, L: Label>(&self, column: &Column<'_, T, L>) -> Result<Vec<(u32, f64)>> {
         let groups = self.sizes.len();
         let mut next = memory::zeros::<usize>(groups + 1, AGGREGATE)?;
-        column.labels.iter().for_each(|l| next[l.at() + 1] += 1);
+        column.labels.iter().for_each(|l| next[l.index() + 1] += 1);
         (0..groups).for_each(|g| next[g + 1] += next[g]);
         let mut values = memory::zeros::<f64>(column.values.len(), AGGREGATE)?;
         for (l, x) in column.labels.iter().zip(column.values) {
-            values[next[l.at()]] = x.to_f64();
-            next[l.at()] += 1;
+            values[next[l.index()]] = x.to_f64();
+            next[l.index()] += 1;
         }
         let (mut out, mut start) = (Vec::new(), 0);
         for (g, &n) in self.sizes.iter().enumerate() {

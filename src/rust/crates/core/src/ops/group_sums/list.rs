@@ -1,7 +1,7 @@
 //! The sums of a group of cells by gene: a list while few genes have values, an array of all genes
 //! from then on.
 
-use super::cell::Cell;
+use super::accumulator::Accumulator;
 use crate::error::Result;
 use crate::memory;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ const FEW: usize = 4;
 /// Sums by gene.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
-pub(in crate::ops) enum List<C: Cell> {
+pub(in crate::ops) enum List<C: Accumulator> {
     /// The genes that have sums, ascending, and their sums.
     Some(Vec<u32>, Vec<C>),
     /// The sum of each gene.
@@ -32,11 +32,11 @@ impl<C> Default for Room<C> {
     }
 }
 
-impl<C: Cell> List<C> {
+impl<C: Accumulator> List<C> {
     pub(super) const NOTHING: List<C> = List::Some(Vec::new(), Vec::new());
 
     /// Makes an array of all genes.
-    pub(super) fn all(n_vars: usize) -> Result<Self> {
+    pub(super) fn dense(n_vars: usize) -> Result<Self> {
         Ok(List::All(memory::filled(n_vars, C::default(), SUMS)?))
     }
 
@@ -74,7 +74,7 @@ impl<C: Cell> List<C> {
 
     /// Turns a list into an array of all genes.
     fn fill(&mut self, n_vars: usize) -> Result<()> {
-        if let (List::Some(genes, cells), List::All(mut all)) = (&*self, List::all(n_vars)?) {
+        if let (List::Some(genes, cells), List::All(mut all)) = (&*self, List::dense(n_vars)?) {
             genes.iter().zip(cells).for_each(|(&c, cell)| all[c as usize] = *cell);
             *self = List::All(all);
         }
@@ -129,7 +129,7 @@ impl<C: Cell> List<C> {
 }
 
 /// Adds values to the sums of their genes.
-pub(super) fn add_all<C: Cell>(cells: &mut [C], genes: &[u16], values: &[C::Value]) {
+pub(super) fn add_all<C: Accumulator>(cells: &mut [C], genes: &[u16], values: &[C::Value]) {
     genes.iter().zip(values).for_each(|(&gene, &x)| cells[gene as usize].add(x));
 }
 
@@ -140,7 +140,7 @@ pub(super) fn few(n: usize, n_vars: usize) -> bool {
 
 /// Merges at most `most` new entries, whose genes ascend, into a list. `add` adds to a sum that is
 /// there.
-fn join<C: Cell, X>(
+fn join<C: Accumulator, X>(
     genes: &mut Vec<u32>,
     cells: &mut Vec<C>,
     new: impl Iterator<Item = (u32, C, X)>,

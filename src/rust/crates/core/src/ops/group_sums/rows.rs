@@ -70,7 +70,7 @@ impl<T: Number> Rows<T> {
             T::slice(data).ok_or_else(|| Error::Internal("the blocks of a chain differ in dtype".to_owned()))?;
         let (view, n) = (View::new(block, values), bands.len());
         let mut order: Vec<(u32, u32)> = memory::room(view.n_rows(), SUMS)?;
-        order.extend((0..view.n_rows()).map(|i| (labels[view.positions.at(i)], i as u32)));
+        order.extend((0..view.n_rows()).map(|i| (labels[view.positions.row(i)], i as u32)));
         order.retain(|(label, _)| *label != NO_LABEL);
         order.sort_unstable();
 
@@ -101,7 +101,7 @@ impl<T: Number> Rows<T> {
             for (&(_, i), cuts) in rows.iter().zip(&mut cuts) {
                 let (row, mut from) = (view.row(i as usize), 0);
                 for (b, (part, &to)) in out.bands.iter_mut().zip(cuts).enumerate() {
-                    part.take((row.0.map(|c| &c[from..to]), &row.1[from..to]), b * bands.width, full);
+                    part.append((row.0.map(|c| &c[from..to]), &row.1[from..to]), b * bands.width, full);
                     from = to;
                 }
             }
@@ -151,7 +151,7 @@ impl<T: Number> Part<T> {
 
     /// Appends values of a row whose columns are counted from `first`; a dense part starts there.
     /// With `full` the block has no zeros.
-    fn take(&mut self, (columns, values): RowOf<'_, T>, first: usize, full: bool) {
+    fn append(&mut self, (columns, values): RowOf<'_, T>, first: usize, full: bool) {
         // `make_room` has reserved for all of them.
         match columns {
             Some(columns) if full => {

@@ -4,7 +4,7 @@
 //! finds the sums in its cache. The values of a gene in a group are added in the order of the rows,
 //! whenever that happens and whatever the bands and threads are.
 
-use super::cell::Cell;
+use super::accumulator::Accumulator;
 use super::list::{add_all, few, List, Room, SUMS};
 use super::rows::{Bands, Part, Rows, FEW_GROUPS};
 use crate::element::{DType, Data, Number};
@@ -20,7 +20,7 @@ use std::ops::Range;
 /// Sums by group and gene, and rows that are not added yet.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
-pub(in crate::ops) struct GroupSums<C: Cell> {
+pub(in crate::ops) struct GroupSums<C: Accumulator> {
     bands: Bands,
     n_groups: usize,
     /// The sums of each group; empty before rows were added.
@@ -35,7 +35,7 @@ pub(in crate::ops) struct GroupSums<C: Cell> {
 /// block.
 type Places = Vec<(u32, u32, u32)>;
 
-impl<C: Cell> GroupSums<C> {
+impl<C: Accumulator> GroupSums<C> {
     /// Makes empty sums. At most `most` bytes of rows are held.
     pub(in crate::ops) fn new(n_groups: usize, bands: Bands, most: usize) -> Self {
         GroupSums { bands, n_groups, lists: Vec::new(), held: Vec::new(), bytes: 0, most }
@@ -63,7 +63,7 @@ impl<C: Cell> GroupSums<C> {
     pub(in crate::ops) fn settle(&mut self, session: &Session) -> Result<Vec<Rows<C::Value>>> {
         let (n_vars, few) = (self.bands.n_vars, self.n_groups <= FEW_GROUPS);
         if self.lists.is_empty() {
-            let list = |_| if few { List::all(n_vars) } else { Ok(List::NOTHING) };
+            let list = |_| if few { List::dense(n_vars) } else { Ok(List::NOTHING) };
             self.lists = memory::tried((0..self.n_groups).map(list), SUMS)?;
         }
         let (places, held, bands) = (self.places()?, take(&mut self.held), self.bands);
@@ -80,7 +80,7 @@ impl<C: Cell> GroupSums<C> {
             }
             session.install(|| {
                 tasks.into_par_iter().for_each(|(g, b, cells)| {
-                    for place in among(&places, g..g + 1) {
+                    for place in places_of(&places, g..g + 1) {
                         let (genes, values) = of(place, b);
                         add_all(cells, genes, values);
                     }
@@ -93,7 +93,7 @@ impl<C: Cell> GroupSums<C> {
             session.install(|| {
                 lists.par_chunks_mut(share).enumerate().try_for_each(|(k, lists)| {
                     let (first, mut room) = (k * share, Room::default());
-                    for place in among(&places, first..first + lists.len()) {
+                    for place in places_of(&places, first..first + lists.len()) {
                         let list = &mut lists[place.0 as usize - first];
                         for b in 0..bands.len() {
                             list.add(n_vars, bands.genes(b).start, of(place, b), &mut room)?;
@@ -158,7 +158,7 @@ impl<C: Cell> GroupSums<C> {
                 parts.into_par_iter().try_for_each(|(groups, to)| {
                     let mut added = Added::new(self.bands.genes(b))?;
                     for (g, to) in groups.zip(to) {
-                        *to = added.count(self.lists.get(g), among(&places, g..g + 1), &held)?;
+                        *to = added.count(self.lists.get(g), places_of(&places, g..g + 1), &held)?;
                     }
                     Ok(())
                 })
@@ -186,7 +186,7 @@ impl<C: Cell> GroupSums<C> {
                 let mut added = Added::new(self.bands.genes(b))?;
                 for g in groups {
                     session.monitor.check()?;
-                    of(&mut part, g, added.sums(self.lists.get(g), among(&places, g..g + 1), &held)?);
+                    of(&mut part, g, added.sums(self.lists.get(g), places_of(&places, g..g + 1), &held)?);
                 }
                 Ok(())
             })
@@ -195,13 +195,13 @@ impl<C: Cell> GroupSums<C> {
 }
 
 /// Returns the places of some groups.
-fn among(places: &Places, groups: Range<usize>) -> &[(u32, u32, u32)] {
+fn places_of(places: &Places, groups: Range<usize>) -> &[(u32, u32, u32)] {
     let at = |g: usize| places.partition_point(|&(label, ..)| (label as usize) < g);
     &places[at(groups.start)..at(groups.end)]
 }
 
 /// The buffers in which the sums of one group after the other are made, in a band.
-struct Added<C: Cell> {
+struct Added<C: Accumulator> {
     band: Range<usize>,
     seen: Vec<bool>,
     all: Vec<C>,
@@ -209,7 +209,7 @@ struct Added<C: Cell> {
     room: Room<C>,
 }
 
-impl<C: Cell> Added<C> {
+impl<C: Accumulator> Added<C> {
     fn new(band: Range<usize>) -> Result<Self> {
         let seen = memory::zeros(band.len(), SUMS)?;
         Ok(Added { band, seen, all: Vec::new(), entries: Vec::new(), room: Room::default() })
@@ -323,7 +323,7 @@ mod tests {
     }
 
     /// Returns all sums, gene by gene, and the results of `counts` and `take_band`.
-    fn sums<C: Cell<Value = f32>>(n_vars: usize, n_groups: usize, most: usize, threads: usize) -> Vec<u64> {
+    fn sums<C: Accumulator<Value = f32>>(n_vars: usize, n_groups: usize, most: usize, threads: usize) -> Vec<u64> {
         let (blocks, labels) = blocks(n_vars, n_groups);
         let session = Session::with_threads(threads);
         let bands = Bands::new(n_groups, n_vars, threads);
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn sums_are_the_same_bits_whenever_rows_are_added() {
-        fn check<C: Cell<Value = f32>>() {
+        fn check<C: Accumulator<Value = f32>>() {
             // Few groups, some of many groups, and a group for each row.
             for (n_vars, n_groups) in [(90, 3), (90, 70), (200, 300), (1, 1)] {
                 let first = sums::<C>(n_vars, n_groups, usize::MAX, 1);
@@ -389,7 +389,7 @@ mod tests {
         for block in &blocks {
             let Storage::Csr { indptr, indices, data: Data::F32(data) } = &block.storage else { panic!() };
             for (i, w) in indptr.windows(2).enumerate() {
-                let label = labels[block.positions.at(i)];
+                let label = labels[block.positions.row(i)];
                 for k in w[0]..w[1] {
                     if label != NO_LABEL && data[k] != 0.0 {
                         let of = &mut expected[label as usize * n_vars + indices[k] as usize];

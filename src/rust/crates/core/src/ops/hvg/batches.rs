@@ -121,7 +121,7 @@ impl PerBatch<Pairs> {
 
     /// Returns the pairs of every batch, one for each of `n_vars` genes; zeros for a batch that was
     /// not met.
-    pub(super) fn all(self, n_vars: usize) -> Result<Vec<Pairs>> {
+    pub(super) fn complete(self, n_vars: usize) -> Result<Vec<Pairs>> {
         self.0.into_iter().map(|of| of.map_or_else(|| memory::zeros(n_vars, SUMS), Ok)).collect()
     }
 }
@@ -255,7 +255,7 @@ fn sums_of<T: Number>(view: &View<'_, T>, pass: &BatchSums<'_>) -> Result<(PerBa
     for i in 0..view.n_rows() {
         check.row(view, i)?;
         let make = || Ok(Columns::new(view.n_rows(), view.n_cols, SUMS));
-        let of = columns.entry(batches.batch_of(view.positions.at(i)), make)?;
+        let of = columns.entry(batches.batch_of(view.positions.row(i)), make)?;
         let sum = match ln {
             Some(ln) => of.add_of(view.row(i), |x| (x * ln).exp_m1())?,
             None => of.add_counting(view.row(i))?.total,
@@ -266,7 +266,7 @@ fn sums_of<T: Number>(view: &View<'_, T>, pass: &BatchSums<'_>) -> Result<(PerBa
         let of = |columns: Columns| -> Result<Sums> {
             let mut gene_sums = memory::zeros(view.n_cols, SUMS)?;
             columns.add_sums(&mut gene_sums);
-            let of_batch = |&i: &usize| batches.batch_of(view.positions.at(i)) == batch;
+            let of_batch = |&i: &usize| batches.batch_of(view.positions.row(i)) == batch;
             let rows = (0..view.n_rows()).filter(of_batch).map(|i| view.row(i));
             let moments = match ln {
                 Some(ln) => columns.moments_of(rows, |x| (x * ln).exp_m1()),

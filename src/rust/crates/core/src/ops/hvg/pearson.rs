@@ -187,7 +187,7 @@ impl Reducer for Stored<'_> {
     }
 
     fn finish(&self, sums: PerBatch<Pairs>, (): ()) -> Result<Vec<Pairs>> {
-        sums.all(self.n_vars)
+        sums.complete(self.n_vars)
     }
 }
 
@@ -196,7 +196,7 @@ fn stored<T: Number>(view: &View<'_, T>, pass: &Stored<'_>) -> Result<PerBatch<P
     let mut out = PerBatch::new(models.len());
     let (mut counts, mut means, mut squares) = ([0.0; CHUNK], [0.0; CHUNK], [0.0; CHUNK]);
     for i in 0..view.n_rows() {
-        let cell = view.positions.at(i);
+        let cell = view.positions.row(i);
         let b = batches.batch_of(cell);
         let model = &models[b];
         let acc = out.entry(b, || memory::zeros::<(f64, f64)>(view.n_cols, SUMS))?;

@@ -9,7 +9,7 @@ use crate::chain::LazyMatrix;
 use crate::error::{Error, Result};
 use crate::matrix::Block;
 use crate::memory;
-use crate::ops::view::{each, with_view, Check};
+use crate::ops::view::{for_each_value, with_view, Check};
 use crate::session::Session;
 use crate::stream::{adds_up, no_rows, reduce, Needs, Reducer};
 use serde::Serialize;
@@ -110,10 +110,10 @@ impl Reducer for Clipped<'_> {
         let mut out = PerBatch::new(self.batches.len());
         with_view!(block, view => {
             for i in 0..view.n_rows() {
-                let b = self.batches.batch_of(view.positions.at(i));
+                let b = self.batches.batch_of(view.positions.row(i));
                 let limits = self.limits[b];
                 let acc = out.entry(b, || memory::zeros::<(f64, f64)>(self.n_vars, SUMS))?;
-                each(view.row(i), |c, x| {
+                for_each_value(view.row(i), |c, x| {
                     let (limit, mean) = limits[c];
                     let d = x.min(limit) - mean;
                     let (q, n) = &mut acc[c];
@@ -131,6 +131,6 @@ impl Reducer for Clipped<'_> {
     }
 
     fn finish(&self, sums: PerBatch<Pairs>, (): ()) -> Result<Vec<Pairs>> {
-        sums.all(self.n_vars)
+        sums.complete(self.n_vars)
     }
 }

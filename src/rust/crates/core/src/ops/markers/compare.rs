@@ -71,7 +71,7 @@ impl PerColumn for Pass<'_> {
 
     fn column<T: Value, L: Label>(&self, column: &Column<'_, T, L>) -> Result<Tested> {
         let mut sums = memory::filled(self.chosen.sizes.len(), Spread::<f64>::default(), SUMS)?;
-        column.labels.iter().zip(column.values).for_each(|(l, x)| sums[l.at()].put(x.to_f64()));
+        column.labels.iter().zip(column.values).for_each(|(l, x)| sums[l.index()].put(x.to_f64()));
         match self.options.test {
             Test::Wilcoxon { tie_correct } => {
                 let found = ranks(column.labels, column.values, self.chosen)?;
@@ -123,12 +123,12 @@ impl Pass<'_> {
         let moments = OfGene::new(sums, self.chosen)?;
         let mut out = self.shares(&moments)?;
         for g in self.chosen.compared() {
-            let (n, m) = (self.chosen.sizes[g] as f64, self.chosen.others(g) as f64);
+            let (n, m) = (self.chosen.sizes[g] as f64, self.chosen.n_reference(g) as f64);
             let all = n + m;
             let ties = found.ties[if self.chosen.reference.is_some() { g } else { 0 }];
             let kept = if tie_correct { 1.0 - ties as f64 / (all * all * all - all) } else { 1.0 };
             // The rank sum less its expected value, in exact integers.
-            let mean = self.chosen.sizes[g] as u64 * (self.chosen.sizes[g] + self.chosen.others(g) + 1) as u64;
+            let mean = self.chosen.sizes[g] as u64 * (self.chosen.sizes[g] + self.chosen.n_reference(g) + 1) as u64;
             let above = (found.doubled[g] as i64 - mean as i64) as f64 / 2.0;
             let score = above / (kept * n * m * (all + 1.0) / 12.0).sqrt();
             // The score is NaN if all values are one tie.

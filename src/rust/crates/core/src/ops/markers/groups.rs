@@ -80,7 +80,7 @@ impl Chosen {
             return Err(Error::parameter("groupby", expected, format!("{cells} in '{first}'{all}")));
         }
         let found = Chosen { n_cells: sizes.iter().sum(), labels, sizes, names, reference };
-        if let (None, Some(g)) = (reference, (0..k).find(|&g| found.others(g) == 0)) {
+        if let (None, Some(g)) = (reference, (0..k).find(|&g| found.n_reference(g) == 0)) {
             let expected = format!("at least two groups in '{groupby}'");
             return Err(Error::parameter("groupby", expected, format!("all cells in '{}'", found.names[g])));
         }
@@ -97,7 +97,7 @@ impl Chosen {
     }
 
     /// Returns the number of cells that a group is compared with.
-    pub(super) fn others(&self, group: usize) -> usize {
+    pub(super) fn n_reference(&self, group: usize) -> usize {
         self.reference.map_or_else(|| self.n_cells() - self.sizes[group], |r| self.sizes[r])
     }
 

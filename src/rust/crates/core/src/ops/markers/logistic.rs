@@ -11,7 +11,7 @@ use crate::element::{Data, Number, Value};
 use crate::error::{Error, Result};
 use crate::matrix::{Block, Positions, Storage};
 use crate::memory;
-use crate::ops::view::{each, Check, View};
+use crate::ops::view::{for_each_value, Check, View};
 use crate::session::Session;
 use crate::stream::collect;
 use rayon::prelude::*;
@@ -109,7 +109,7 @@ impl<T: Number> Regression<'_, T> {
     fn linear(&self, i: usize, at: &[f64], to: &mut [f64]) {
         let width = self.width;
         to.copy_from_slice(&at[self.view.n_cols * width..]);
-        each(self.view.row(i), |j, x| {
+        for_each_value(self.view.row(i), |j, x| {
             to.iter_mut().zip(&at[j * width..(j + 1) * width]).for_each(|(t, w)| *t += x * w);
         });
     }
@@ -117,7 +117,7 @@ impl<T: Number> Regression<'_, T> {
     /// Adds the values of cell `i`, times `by`, to sums by gene.
     fn spread(&self, i: usize, by: &[f64], sums: &mut [f64]) {
         let width = self.width;
-        each(self.view.row(i), |j, x| {
+        for_each_value(self.view.row(i), |j, x| {
             sums[j * width..(j + 1) * width].iter_mut().zip(by).for_each(|(s, b)| *s += x * b);
         });
         sums[self.view.n_cols * width..].iter_mut().zip(by).for_each(|(s, b)| *s += b);
@@ -217,7 +217,7 @@ impl<T: Number> Convex for Regression<'_, T> {
                 *z = p - f64::from(u8::from(label as usize == k));
             }
             self.spread(i, z, gradient);
-            each(self.view.row(i), |j, x| {
+            for_each_value(self.view.row(i), |j, x| {
                 let own = diagonal[j * width..(j + 1) * width].iter_mut();
                 own.zip(p).for_each(|(d, p)| *d += x * x * p * (1.0 - p));
             });

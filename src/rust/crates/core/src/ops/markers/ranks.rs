@@ -83,7 +83,7 @@ pub(super) fn ranks<T: Value, L: Label>(labels: &[L], values: &[T], chosen: &Cho
     // single integers.
     if values.iter().all(|x| f64::from(x.to_f64() as f32) == x.to_f64()) {
         let pairs = values.iter().zip(labels);
-        let keys = pairs.map(|(x, l)| u64::from(single(x.to_f64() as f32)) << 32 | l.at() as u64);
+        let keys = pairs.map(|(x, l)| u64::from(single(x.to_f64() as f32)) << 32 | l.index() as u64);
         let mut keys = memory::collected(keys, RANKS)?;
         if keys.len() < FEW {
             keys.sort_unstable();
@@ -93,7 +93,7 @@ pub(super) fn ranks<T: Value, L: Label>(labels: &[L], values: &[T], chosen: &Cho
         }
         return of_sorted(&keys, chosen);
     }
-    let pairs = values.iter().zip(labels).map(|(x, l)| (double(x.to_f64()), l.at() as u32));
+    let pairs = values.iter().zip(labels).map(|(x, l)| (double(x.to_f64()), l.index() as u32));
     let mut pairs = memory::collected(pairs, RANKS)?;
     pairs.sort_unstable();
     of_sorted(&pairs, chosen)

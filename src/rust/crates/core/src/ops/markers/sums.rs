@@ -9,7 +9,7 @@ use crate::element::DType;
 use crate::error::Result;
 use crate::matrix::Block;
 use crate::memory;
-use crate::ops::group_sums::{Bands, Cell, GroupSums, Moments, Rows, Spread};
+use crate::ops::group_sums::{Accumulator, Bands, GroupSums, Moments, Rows, Spread};
 use crate::session::Session;
 use crate::stream::in_file_order;
 use rayon::prelude::*;
@@ -36,14 +36,14 @@ impl OfGene {
                 let mut all = Moments::default();
                 for (other, group) in others.iter_mut().zip(&groups) {
                     *other = all;
-                    all = all.with(group);
+                    all = all.merged(group);
                 }
                 let mut after = Moments::default();
                 for g in (0..groups.len()).rev() {
                     if let Some(other) = others.get_mut(g) {
-                        *other = other.with(&after);
+                        *other = other.merged(&after);
                     }
-                    after = groups[g].with(&after);
+                    after = groups[g].merged(&after);
                 }
             }
         }
@@ -71,7 +71,7 @@ pub(super) fn by_rows(
     })
 }
 
-fn summed<C: Cell>(
+fn summed<C: Accumulator>(
     x: &LazyMatrix,
     chosen: &Chosen,
     look: impl Fn(&Block) -> Result<()> + Sync,

@@ -47,7 +47,7 @@ pub(crate) fn leading_eigenpairs(
     let (mut values, mut vectors) = t.leading(k, monitor)?;
     values.iter_mut().for_each(|v| *v *= unit);
     monitor.check()?;
-    reduced.back(&mut vectors, k);
+    reduced.back_transform(&mut vectors, k);
     Ok((values, vectors))
 }
 

@@ -56,7 +56,7 @@ pub(super) fn reduce<'a>(a: &'a mut [f64], p: usize, parts: usize, monitor: &Mon
             let (column, rest) = rest.split_at_mut(p);
             let earlier = || (from..i).map(|j| &done[j * p..][..p]).zip(w.chunks_exact(p));
             for (v, w) in earlier() {
-                take(&mut column[i..], (&v[i..], w[i]), (&w[i..], v[i]));
+                subtract_two(&mut column[i..], (&v[i..], w[i]), (&w[i..], v[i]));
             }
             diagonal.push(column[i]);
             let at = i + 1;
@@ -71,7 +71,7 @@ pub(super) fn reduce<'a>(a: &'a mut [f64], p: usize, parts: usize, monitor: &Mon
             for (j, w) in w_before.chunks_exact(p).enumerate() {
                 let (u, w) = (&done[(from + j) * p..][at..p], &w[at..]);
                 let (along_w, along_u) = dots(w, u, v);
-                take(to, (u, along_w), (w, along_u));
+                subtract_two(to, (u, along_w), (w, along_u));
             }
             let half = -0.5 * scale * scale * dot(to, v);
             to.iter_mut().zip(v).for_each(|(w, v)| *w = scale * *w + half * v);
@@ -86,7 +86,7 @@ pub(super) fn reduce<'a>(a: &'a mut [f64], p: usize, parts: usize, monitor: &Mon
 impl Reduced<'_> {
     /// Transforms eigenvectors of the tridiagonal matrix, row-major `p x k`, to eigenvectors of the
     /// original matrix, in place.
-    pub(super) fn back(&self, vectors: &mut [f64], k: usize) {
+    pub(super) fn back_transform(&self, vectors: &mut [f64], k: usize) {
         let p = self.p;
         let starts: Vec<usize> = (0..k).step_by(TOGETHER).collect();
         let group = |&from: &usize| {
@@ -243,7 +243,7 @@ simd::vectorized! {
 
 simd::vectorized! {
     /// Subtracts two vectors, each times its factor, from `to`.
-    fn take [](to: &mut [f64], a: (&[f64], f64), b: (&[f64], f64)) where level in [Avx2]: Level {
+    fn subtract_two [](to: &mut [f64], a: (&[f64], f64), b: (&[f64], f64)) where level in [Avx2]: Level {
         for ((to, a_), b_) in to.iter_mut().zip(a.0).zip(b.0) {
             *to = level.fused(-b.1, *b_, level.fused(-a.1, *a_, *to));
         }

@@ -134,13 +134,13 @@ impl Hdf5Array {
         // SAFETY: a query on a valid identifier.
         let disk_bytes = sync(|| unsafe { h5d::H5Dget_storage_size(dataset.id()) });
         let table = match layout {
-            H5D_layout_t::H5D_CHUNKED => chunks::of(&dataset, &shape, &chunk)
+            H5D_layout_t::H5D_CHUNKED => chunks::read_list(&dataset, &shape, &chunk)
                 .map_err(|found| node.format(chunks::EXPECTED, found))
                 .map(Table::new)?,
             _ => Table::default(),
         };
         let chunks = (layout == H5D_layout_t::H5D_CHUNKED).then_some((table.entries.len(), whole));
-        let most = claim::most(node, &dataset, chunks, plan.expansion());
+        let most = claim::max_bytes(node, &dataset, chunks, plan.expansion());
         if here && bytes > UNQUESTIONED && bytes > most {
             // A chunk that was never written takes no space, so a small file can claim any extents.
             return Err(node.format(

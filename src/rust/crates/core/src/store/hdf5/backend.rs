@@ -4,7 +4,7 @@ use super::external::Family;
 use super::{update, External, Hdf5File, Node};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::store::backend::{Backend, Change, Object, State};
+use crate::store::backend::{Backend, Change, FileState, Object};
 use crate::store::remote::FarFile;
 use crate::store::traffic::Traffic;
 use std::path::Path;
@@ -61,7 +61,7 @@ impl Backend for Hdf5File {
         self.family().policy()
     }
 
-    fn state(&self) -> Option<State> {
+    fn state(&self) -> Option<FileState> {
         self.reader().ok()?.state()
     }
 

@@ -51,7 +51,7 @@ pub(crate) fn place(mut number: u64, shape: &[u64], chunk: &[u64]) -> Vec<u64> {
 /// # Errors
 /// A description of a chunk that does not fit: outside the extents, listed twice, or without bytes;
 /// of extents with far more chunks than are stored; or of an error of the library.
-pub(crate) fn of(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<Chunk>, String> {
+pub(crate) fn read_list(dataset: &Dataset, shape: &[u64], chunk: &[u64]) -> Result<Vec<Chunk>, String> {
     // Before HDF5 1.14.4 the library returned addresses relative to the end of the user block.
     let base = if hdf5::library_version() < (1, 14, 4) {
         dataset.file().and_then(|f| f.create_plist()).map_or(0, |p| p.userblock())

@@ -21,7 +21,7 @@ const ABSENT: u64 = 16;
 /// stored for it; extents alone prove nothing. A stored byte decodes to at most `expansion` bytes
 /// (at least 16 are allowed), and at most 15 of 16 chunks are not stored. `chunks` is the number of
 /// stored chunks and the bytes of a whole one; `None` without chunks.
-pub(super) fn most(node: &Node, dataset: &Dataset, chunks: Option<(usize, u64)>, expansion: u64) -> u64 {
+pub(super) fn max_bytes(node: &Node, dataset: &Dataset, chunks: Option<(usize, u64)>, expansion: u64) -> u64 {
     let stored = dataset.storage_size().min(node.file().bytes());
     match chunks {
         None => stored.saturating_mul(ABSENT),
@@ -52,11 +52,11 @@ pub(super) fn check_claim(node: &Node, dataset: &Dataset) -> Result<u64> {
         return Ok(dataset.storage_size().saturating_mul(EXPANSION));
     }
     let Some(chunk) = plist.chunk().filter(|_| layout(plist.id()) == Some(H5D_CHUNKED)) else {
-        return Ok(most(node, dataset, None, 1));
+        return Ok(max_bytes(node, dataset, None, 1));
     };
     let shape: Vec<u64> = dataset.shape().iter().map(|&n| n as u64).collect();
     let extents: Vec<u64> = chunk.iter().map(|&n| n as u64).collect();
-    let stored = chunks::of(dataset, &shape, &extents).map_err(|found| node.format(chunks::EXPECTED, found))?;
+    let stored = chunks::read_list(dataset, &shape, &extents).map_err(|found| node.format(chunks::EXPECTED, found))?;
     let bytes = |extents: &[u64]| {
         extents.iter().fold(dataset.dtype().map_or(1, |t| t.size()) as u64, |n, &e| n.saturating_mul(e))
     };
@@ -71,7 +71,7 @@ pub(super) fn check_claim(node: &Node, dataset: &Dataset) -> Result<u64> {
     }
     check_checksums(node, &plist, &stored, whole)?;
     let expansion = register::plan(plist.id()).expansion().min(EXPANSION);
-    Ok(most(node, dataset, Some((stored.len(), whole)), expansion))
+    Ok(max_bytes(node, dataset, Some((stored.len(), whole)), expansion))
 }
 
 /// Checks the chunks of a dataset whose checksum lies under another filter. That filter may decode

@@ -39,7 +39,7 @@ fn of_nested(t: &Datatype, depth: usize) -> Result<Kind> {
         H5T_FLOAT => float(id, bytes)?,
         H5T_ENUM => {
             let members = enumeration(t)?;
-            let base = own(h5call!(H5Tget_super(id))?)?;
+            let base = adopt(h5call!(H5Tget_super(id))?)?;
             match of_nested(&base, depth + 1)? {
                 Kind::Integer { bytes, signed } => Kind::Enumeration { bytes, signed, members },
                 other => Kind::Other(format!("an enumeration of {}", other.name())),
@@ -56,7 +56,7 @@ fn of_nested(t: &Datatype, depth: usize) -> Result<Kind> {
             Kind::FixedText { bytes, padding, utf8: is_utf8(id) }
         }
         H5T_COMPOUND => compound(t, depth)?,
-        H5T_COMPLEX => match of_nested(&own(h5call!(H5Tget_super(id))?)?, depth + 1)? {
+        H5T_COMPLEX => match of_nested(&adopt(h5call!(H5Tget_super(id))?)?, depth + 1)? {
             Kind::Float { bytes: part } if part * 2 == bytes => Kind::complex(bytes <= 8),
             other => Kind::Other(format!("a complex number of {}", other.name())),
         },
@@ -64,7 +64,7 @@ fn of_nested(t: &Datatype, depth: usize) -> Result<Kind> {
             let rank = h5call!(H5Tget_array_ndims(id))?;
             let mut dims = vec![0; usize::try_from(rank).unwrap_or(0)];
             h5call!(H5Tget_array_dims2(id, dims.as_mut_ptr()))?;
-            let base = own(h5call!(H5Tget_super(id))?)?;
+            let base = adopt(h5call!(H5Tget_super(id))?)?;
             let item = Box::new(of_nested(&base, depth + 1)?);
             Kind::Array { extents: dims.iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect(), item }
         }
@@ -89,7 +89,7 @@ pub(super) fn memory_type(kind: &Kind) -> Result<Datatype> {
         Kind::Float { .. } => Datatype::from_type::<f64>(),
         Kind::Enumeration { bytes, signed, members } => {
             let base = integer(*bytes, *signed)?;
-            let t = own(h5call!(H5Tenum_create(base.id()))?)?;
+            let t = adopt(h5call!(H5Tenum_create(base.id()))?)?;
             for (name, value) in members {
                 let name = c_string(name)?;
                 let raw = value.to_ne_bytes();
@@ -139,7 +139,7 @@ pub(super) fn stored_type(kind: &Kind) -> Result<Datatype> {
 
 /// Makes IEEE half precision in native byte order, as h5py does.
 fn half() -> Result<Datatype> {
-    let t = own(h5call!(H5Tcopy(Datatype::from_type::<f32>()?.id()))?)?;
+    let t = adopt(h5call!(H5Tcopy(Datatype::from_type::<f32>()?.id()))?)?;
     h5call!(H5Tset_fields(t.id(), 15, 10, 5, 0, 10))?;
     h5call!(H5Tset_size(t.id(), 2))?;
     h5call!(H5Tset_ebias(t.id(), 15))?;
@@ -149,7 +149,7 @@ fn half() -> Result<Datatype> {
 /// Makes a type of text. HDF5 does not convert between character sets, so the types in memory and
 /// file must agree on `utf8`.
 fn string(size: usize, padding: H5T_str_t, utf8: bool) -> Result<Datatype> {
-    let t = own(h5call!(H5Tcopy(*hdf5::globals::H5T_C_S1))?)?;
+    let t = adopt(h5call!(H5Tcopy(*hdf5::globals::H5T_C_S1))?)?;
     h5call!(H5Tset_size(t.id(), size))?;
     h5call!(H5Tset_strpad(t.id(), padding))?;
     h5call!(H5Tset_cset(t.id(), if utf8 { H5T_CSET_UTF8 } else { H5T_CSET_ASCII }))?;
@@ -159,7 +159,7 @@ fn string(size: usize, padding: H5T_str_t, utf8: bool) -> Result<Datatype> {
 /// Makes a compound of these fields without gaps.
 pub(super) fn packed(names: &[&str], types: &[Datatype]) -> Result<Datatype> {
     let size: usize = types.iter().map(Datatype::size).sum();
-    let t = own(h5call!(H5Tcreate(H5T_COMPOUND, size.max(1)))?)?;
+    let t = adopt(h5call!(H5Tcreate(H5T_COMPOUND, size.max(1)))?)?;
     let mut offset = 0;
     for (name, field) in names.iter().zip(types) {
         let name = c_string(name)?;
@@ -172,7 +172,7 @@ pub(super) fn packed(names: &[&str], types: &[Datatype]) -> Result<Datatype> {
 /// Makes the type of an array of `item` with these extents.
 pub(super) fn array(item: &Datatype, extents: &[usize]) -> Result<Datatype> {
     let dims: Vec<u64> = extents.iter().map(|&e| e as u64).collect();
-    own(h5call!(H5Tarray_create2(item.id(), dims.len() as u32, dims.as_ptr()))?)
+    adopt(h5call!(H5Tarray_create2(item.id(), dims.len() as u32, dims.as_ptr()))?)
 }
 
 fn integer(bytes: usize, signed: bool) -> Result<Datatype> {
@@ -188,7 +188,7 @@ fn integer(bytes: usize, signed: bool) -> Result<Datatype> {
     }
 }
 
-fn own(id: i64) -> Result<Datatype> {
+fn adopt(id: i64) -> Result<Datatype> {
     // SAFETY: every caller passes an identifier that a constructor of the library has just
     // returned.
     unsafe { from_id(id) }
@@ -248,7 +248,7 @@ fn float(id: i64, bytes: usize) -> Result<Kind> {
 
 /// Returns the name of member `i` of a compound or enumeration.
 fn member_name(t: &Datatype, i: u32) -> Result<String> {
-    Ok(descriptors::Name::of(t.id(), i)?.text().to_string_lossy().into_owned())
+    Ok(descriptors::Name::read(t.id(), i)?.text().to_string_lossy().into_owned())
 }
 
 fn members(t: &Datatype) -> Result<u32> {
@@ -257,7 +257,7 @@ fn members(t: &Datatype) -> Result<u32> {
 }
 
 fn enumeration(t: &Datatype) -> Result<Vec<(String, i64)>> {
-    let base = own(h5call!(H5Tget_super(t.id()))?)?;
+    let base = adopt(h5call!(H5Tget_super(t.id()))?)?;
     let (size, signed) = (base.size(), is_signed(base.id()));
     if size > 8 {
         return Err("an enumeration of more than 8 bytes".into());
@@ -284,7 +284,7 @@ fn enumeration(t: &Datatype) -> Result<Vec<(String, i64)>> {
 fn compound(t: &Datatype, depth: usize) -> Result<Kind> {
     let mut fields = Vec::new();
     for i in 0..members(t)? {
-        let member = own(h5call!(H5Tget_member_type(t.id(), i))?)?;
+        let member = adopt(h5call!(H5Tget_member_type(t.id(), i))?)?;
         fields.push((member_name(t, i)?, of_nested(&member, depth + 1)?));
     }
     if let [(real, Kind::Float { bytes }), (imaginary, Kind::Float { bytes: other })] = fields.as_slice() {

@@ -31,7 +31,7 @@ pub(super) struct Texts {
 
 impl Texts {
     /// Finds the texts and lists in a type, or in its field `field`; `None` when there are none.
-    pub(super) fn of(node: &Node, dtype: &Datatype, field: Option<&str>) -> Result<Option<Texts>> {
+    pub(super) fn find(node: &Node, dtype: &Datatype, field: Option<&str>) -> Result<Option<Texts>> {
         register().map_err(|e| node.damaged(&e))?;
         let width = 8 + node.file().superblock().addresses;
         let mut units = Vec::new();
@@ -40,7 +40,7 @@ impl Texts {
     }
 }
 
-fn own(id: hid_t) -> hdf5::Result<Datatype> {
+fn adopt(id: hid_t) -> hdf5::Result<Datatype> {
     // SAFETY: every caller passes an identifier that a constructor of the library has just
     // returned.
     unsafe { from_id(id) }
@@ -56,7 +56,7 @@ fn is_list(id: hid_t) -> hdf5::Result<bool> {
 }
 
 fn base(id: hid_t) -> hdf5::Result<Datatype> {
-    own(h5call!(H5Tget_super(id))?)
+    adopt(h5call!(H5Tget_super(id))?)
 }
 
 fn members(id: hid_t) -> hdf5::Result<u32> {
@@ -79,7 +79,7 @@ fn nested(id: hid_t, within: bool, depth: usize) -> hdf5::Result<bool> {
         H5T_class_t::H5T_ARRAY => nested(base(id)?.id(), within, depth + 1)?,
         H5T_class_t::H5T_COMPOUND => {
             for i in 0..members(id)? {
-                if nested(own(h5call!(H5Tget_member_type(id, i))?)?.id(), within, depth + 1)? {
+                if nested(adopt(h5call!(H5Tget_member_type(id, i))?)?.id(), within, depth + 1)? {
                     return Ok(true);
                 }
             }
@@ -103,7 +103,7 @@ fn opaque(
     }
     if is_list(id)? {
         units.push(if class(id) == H5T_class_t::H5T_VLEN { base(id)?.size() as u64 } else { 1 });
-        return Ok(Some(own(h5call!(H5Tcreate(H5T_class_t::H5T_OPAQUE, width))?)?));
+        return Ok(Some(adopt(h5call!(H5Tcreate(H5T_class_t::H5T_OPAQUE, width))?)?));
     }
     match class(id) {
         H5T_class_t::H5T_ARRAY => {
@@ -118,16 +118,16 @@ fn opaque(
             }
             let all = units.split_off(before).repeat(times);
             units.extend(all);
-            Ok(Some(own(h5call!(H5Tarray_create2(item.id(), extents.len() as u32, extents.as_ptr()))?)?))
+            Ok(Some(adopt(h5call!(H5Tarray_create2(item.id(), extents.len() as u32, extents.as_ptr()))?)?))
         }
         H5T_class_t::H5T_COMPOUND => {
             let mut fields = Vec::new();
             for i in 0..members(id)? {
-                let name = Name::of(id, i)?;
+                let name = Name::read(id, i)?;
                 if only.is_some_and(|only| name.text().to_bytes() != only.as_bytes()) {
                     continue;
                 }
-                let member = own(h5call!(H5Tget_member_type(id, i))?)?;
+                let member = adopt(h5call!(H5Tget_member_type(id, i))?)?;
                 if let Some(found) = opaque(member.id(), width, None, units, depth + 1)? {
                     fields.push((name, found));
                 }
@@ -135,8 +135,10 @@ fn opaque(
             if fields.is_empty() {
                 return Ok(None);
             }
-            let record =
-                own(h5call!(H5Tcreate(H5T_class_t::H5T_COMPOUND, fields.iter().map(|f| f.1.size()).sum::<usize>()))?)?;
+            let record = adopt(h5call!(H5Tcreate(
+                H5T_class_t::H5T_COMPOUND,
+                fields.iter().map(|f| f.1.size()).sum::<usize>()
+            ))?)?;
             let mut at = 0;
             for (name, field) in &fields {
                 h5call!(H5Tinsert(record.id(), name.text().as_ptr(), at, field.id()))?;
@@ -153,7 +155,7 @@ pub(super) struct Name(*mut c_char);
 
 impl Name {
     /// Reads the name of member `i` of a compound or of an enumeration.
-    pub(super) fn of(id: hid_t, i: u32) -> hdf5::Result<Name> {
+    pub(super) fn read(id: hid_t, i: u32) -> hdf5::Result<Name> {
         // SAFETY: a query on the identifier of a datatype that is open.
         let name = sync(|| unsafe { H5Tget_member_name(id, i) });
         if name.is_null() {
@@ -181,8 +183,8 @@ fn register() -> hdf5::Result<()> {
     static DONE: OnceLock<bool> = OnceLock::new();
     let done = *DONE.get_or_init(|| {
         let tell = || -> hdf5::Result<()> {
-            let list = own(h5call!(H5Tvlen_create(Datatype::from_type::<u8>()?.id()))?)?;
-            let bytes = own(h5call!(H5Tcreate(H5T_class_t::H5T_OPAQUE, 16))?)?;
+            let list = adopt(h5call!(H5Tvlen_create(Datatype::from_type::<u8>()?.id()))?)?;
+            let bytes = adopt(h5call!(H5Tcreate(H5T_class_t::H5T_OPAQUE, 16))?)?;
             let (soft, name) = (H5T_pers_t::H5T_PERS_SOFT, c"anndataoom".as_ptr());
             h5call!(H5Tregister(soft, name, list.id(), bytes.id(), Some(as_it_is)))?;
             Ok(())

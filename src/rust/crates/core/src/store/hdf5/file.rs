@@ -188,7 +188,7 @@ impl Hdf5File {
         if let Some(raw) = self.raw.get() {
             return Ok(raw.clone());
         }
-        let file = self.raw().and_then(|file| RawFile::of(&self.path, file));
+        let file = self.raw().and_then(|file| RawFile::new(&self.path, file));
         let raw = Arc::new(file.map_err(|e| Error::io(&self.path, "open", &e))?);
         Ok(self.raw.get_or_init(|| raw).clone())
     }

@@ -35,7 +35,7 @@ const EXPANSION: u64 = 4096;
 /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 pub(super) fn check(node: &Node, dataset: &Dataset, field: Option<&str>, rows: Option<&Range<usize>>) -> Result<()> {
     let damaged = |e: hdf5::Error| node.damaged(&e);
-    match Texts::of(node, &dataset.dtype().map_err(damaged)?, field)? {
+    match Texts::find(node, &dataset.dtype().map_err(damaged)?, field)? {
         Some(texts) => Sum::new(node, &texts, String::new()).rows_of(dataset, rows),
         None => Ok(()),
     }
@@ -47,7 +47,7 @@ pub(super) fn check(node: &Node, dataset: &Dataset, field: Option<&str>, rows: O
 /// The errors of [`check`].
 pub(super) fn check_attribute(node: &Node, attribute: &Attribute) -> Result<()> {
     let damaged = |e: hdf5::Error| node.damaged(&e);
-    let Some(texts) = Texts::of(node, &attribute.dtype().map_err(damaged)?, None)? else { return Ok(()) };
+    let Some(texts) = Texts::find(node, &attribute.dtype().map_err(damaged)?, None)? else { return Ok(()) };
     let space = attribute.space().map_err(damaged)?;
     let n = if space.is_null() { 0 } else { space.size() };
     if n == 0 {
@@ -206,7 +206,8 @@ impl<'a> Sum<'a> {
         rows: &Range<u64>,
         fill: bool,
     ) -> Result<()> {
-        let stored = chunks::of(dataset, shape, chunk).map_err(|found| self.node.format(chunks::EXPECTED, found))?;
+        let stored =
+            chunks::read_list(dataset, shape, chunk).map_err(|found| self.node.format(chunks::EXPECTED, found))?;
         let missing = (0..).zip(&stored).find(|(i, c)| *i != c.number).map_or(stored.len() as u64, |(i, _)| i);
         if fill && missing < chunks::count(shape, chunk) {
             let bytes = chunk.iter().fold(self.texts.width as u64, |n, &e| n.saturating_mul(e));

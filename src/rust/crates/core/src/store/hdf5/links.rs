@@ -83,7 +83,7 @@ pub(super) type Name = (Option<i64>, Vec<u8>);
 
 /// Reads the names in a group, in the file's own order.
 pub(super) fn names(group: &Group) -> Result<Vec<Name>> {
-    unsafe extern "C" fn each(_: i64, name: *const c_char, info: *const H5L_info2_t, names: *mut c_void) -> c_int {
+    unsafe extern "C" fn add_name(_: i64, name: *const c_char, info: *const H5L_info2_t, names: *mut c_void) -> c_int {
         // SAFETY: the library passes a NUL-terminated name.
         let name = unsafe { CStr::from_ptr(name) };
         // SAFETY: the library passes the information on the link, laid out as `Info`.
@@ -95,6 +95,6 @@ pub(super) fn names(group: &Group) -> Result<Vec<Name>> {
     }
     let mut found: Vec<Name> = Vec::new();
     let place = (&raw mut found).cast();
-    h5call!(H5Literate2(group.id(), H5_INDEX_NAME, H5_ITER_NATIVE, std::ptr::null_mut(), Some(each), place))?;
+    h5call!(H5Literate2(group.id(), H5_INDEX_NAME, H5_ITER_NATIVE, std::ptr::null_mut(), Some(add_name), place))?;
     Ok(found)
 }

@@ -42,7 +42,7 @@ impl Node {
     }
 
     /// Returns the same object under another path.
-    pub(super) fn at(self, path: String) -> Node {
+    pub(super) fn with_path(self, path: String) -> Node {
         Node { path, ..self }
     }
 

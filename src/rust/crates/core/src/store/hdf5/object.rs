@@ -67,7 +67,7 @@ impl backend::Object for Node {
         Ok(Arc::new(array::Hdf5Array::open(self)?))
     }
 
-    fn any(&self) -> &dyn Any {
+    fn as_any(&self) -> &dyn Any {
         self
     }
 }

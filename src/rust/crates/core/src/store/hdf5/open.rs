@@ -98,7 +98,7 @@ impl Node {
             Some(Link::Soft(target)) => {
                 let start = if target.starts_with('/') { Node::root(self.file())? } else { self.clone() };
                 match start.follow(&target, links + 1) {
-                    Ok(node) if Arc::ptr_eq(node.file(), self.file()) => Ok(node.at(path)),
+                    Ok(node) if Arc::ptr_eq(node.file(), self.file()) => Ok(node.with_path(path)),
                     Err(Error::Missing { .. }) => {
                         self.missing(key, format!("; it is a link to '{target}', which is not there"))
                     }

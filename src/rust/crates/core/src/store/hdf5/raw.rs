@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::store::array::{Extent, Take};
-use crate::store::backend::State;
+use crate::store::backend::FileState;
 use crate::store::positioned::read_exact;
 use crate::store::remote::FarFile;
 use std::cell::RefCell;
@@ -38,7 +38,7 @@ impl RawFile {
     ///
     /// # Errors
     /// Errors of reading its length.
-    pub(super) fn of(path: &Path, file: File) -> std::io::Result<RawFile> {
+    pub(super) fn new(path: &Path, file: File) -> std::io::Result<RawFile> {
         let len = file.metadata()?.len();
         Ok(RawFile { location: path.into(), place: Place::Here(file), len })
     }
@@ -58,7 +58,7 @@ impl RawFile {
     }
 
     /// Returns the present state of a local file, or the state in which a remote file was opened.
-    pub(super) fn state(&self) -> Option<State> {
+    pub(super) fn state(&self) -> Option<FileState> {
         let file = match &self.place {
             Place::Here(file) => file,
             Place::Far(file) => return Some(file.state()),
@@ -69,7 +69,7 @@ impl RawFile {
         let inode = std::os::unix::fs::MetadataExt::ino(&now);
         #[cfg(not(unix))]
         let inode = 0;
-        Some(State { bytes: now.len(), modified: (since.as_secs(), since.subsec_nanos()), inode })
+        Some(FileState { bytes: now.len(), modified: (since.as_secs(), since.subsec_nanos()), inode })
     }
 
     /// Returns the bytes that the file had when it was opened.

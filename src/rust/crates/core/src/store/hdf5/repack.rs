@@ -61,7 +61,7 @@ fn never_applied(node: &Node) -> Result<bool> {
     let dataset = node.dataset()?;
     let Some(chunk) = dataset.chunk() else { return Ok(false) };
     let wide = |extents: Vec<usize>| extents.into_iter().map(|n| n as u64).collect::<Vec<_>>();
-    let stored = chunks::of(dataset, &wide(dataset.shape()), &wide(chunk))
+    let stored = chunks::read_list(dataset, &wide(dataset.shape()), &wide(chunk))
         .map_err(|found| node.format(chunks::EXPECTED, found))?;
     Ok(stored.iter().all(|c| c.mask != 0))
 }
@@ -126,7 +126,7 @@ impl Hdf5Group<'_> {
         let shape: Vec<u64> = to.shape().iter().map(|&n| n as u64).collect();
         let chunk: Vec<u64> = chunk.iter().map(|&n| n as u64).collect();
         let stored =
-            chunks::of(node.dataset()?, &shape, &chunk).map_err(|found| node.format(chunks::EXPECTED, found))?;
+            chunks::read_list(node.dataset()?, &shape, &chunk).map_err(|found| node.format(chunks::EXPECTED, found))?;
         let file = node.file().reader()?;
         let length = file.len();
         for c in stored {

@@ -183,7 +183,7 @@ impl ArraySink for Hdf5Dataset<'_> {
             let file = self.dataset.space()?;
             let (start, count, none) = (wide(start), wide(count), std::ptr::null());
             h5call!(H5Sselect_hyperslab(file.id(), H5S_SELECT_SET, start.as_ptr(), none, count.as_ptr(), none))?;
-            let space: Dataspace = own(h5call!(H5Screate_simple(count.len() as i32, count.as_ptr(), none))?)?;
+            let space: Dataspace = adopt(h5call!(H5Screate_simple(count.len() as i32, count.as_ptr(), none))?)?;
             // The same, for the values of the box.
             h5call!(H5Dwrite(self.dataset.id(), memory.id(), space.id(), file.id(), H5P_DEFAULT, buffer))?;
             Ok(())
@@ -240,7 +240,7 @@ fn set(on: &Location, name: &str, value: Setting<'_>) -> hdf5::Result<()> {
         Setting::Integer(value) => integers(&[value], true),
         Setting::Integers(list) => integers(list, false),
         Setting::Flag(value) => {
-            let dtype = memory_type(&Kind::of(crate::dtype::DType::Bool))?;
+            let dtype = memory_type(&Kind::from_dtype(crate::dtype::DType::Bool))?;
             set_raw(on, &name, &dtype, 1, true, (&raw const value).cast())
         }
     }
@@ -255,13 +255,13 @@ fn set_raw(
     buffer: *const c_void,
 ) -> hdf5::Result<()> {
     let n = n as u64;
-    let space: Dataspace = own(if scalar {
+    let space: Dataspace = adopt(if scalar {
         h5call!(H5Screate(H5S_class_t::H5S_SCALAR))?
     } else {
         h5call!(H5Screate_simple(1, &n, std::ptr::null()))?
     })?;
     let attribute: hdf5::Attribute =
-        own(h5call!(H5Acreate2(on.id(), name.as_ptr(), dtype.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT))?)?;
+        adopt(h5call!(H5Acreate2(on.id(), name.as_ptr(), dtype.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT))?)?;
     if n > 0 {
         h5call!(H5Awrite(attribute.id(), dtype.id(), buffer))?;
     }
@@ -299,7 +299,7 @@ fn create_dataset(
         }
     }
     let plist = plist.finish()?;
-    let space: Dataspace = own(match shape {
+    let space: Dataspace = adopt(match shape {
         None => h5call!(H5Screate(H5S_class_t::H5S_NULL))?,
         Some([]) => h5call!(H5Screate(H5S_class_t::H5S_SCALAR))?,
         Some(shape) => {
@@ -312,7 +312,7 @@ fn create_dataset(
         }
     })?;
     let link = utf8_link()?;
-    own(h5call!(H5Dcreate2(group.id(), name.as_ptr(), dtype.id(), space.id(), link.id(), plist.id(), H5P_DEFAULT))?)
+    adopt(h5call!(H5Dcreate2(group.id(), name.as_ptr(), dtype.id(), space.id(), link.id(), plist.id(), H5P_DEFAULT))?)
 }
 
 /// Makes the properties of a link whose name is marked as UTF-8, as h5py does.
@@ -320,17 +320,17 @@ pub(super) fn utf8_link() -> hdf5::Result<hdf5::plist::LinkCreate> {
     hdf5::plist::LinkCreate::build().char_encoding(hdf5::plist::link_create::CharEncoding::Utf8).finish()
 }
 
-fn own<T: OwnedId>(id: i64) -> hdf5::Result<T> {
-    T::own(id)
+fn adopt<T: OwnedId>(id: i64) -> hdf5::Result<T> {
+    T::adopt(id)
 }
 
 /// HDF5 objects that can be made from an identifier.
 trait OwnedId: Sized {
-    fn own(id: i64) -> hdf5::Result<Self>;
+    fn adopt(id: i64) -> hdf5::Result<Self>;
 }
 macro_rules! owned {
     ($($t:ty),*) => { $(impl OwnedId for $t {
-        fn own(id: i64) -> hdf5::Result<Self> {
+        fn adopt(id: i64) -> hdf5::Result<Self> {
             // SAFETY: every caller passes an identifier that a constructor has just returned.
             unsafe { from_id(id) }
         }

@@ -135,7 +135,7 @@ impl<'a> Typed<'a> {
         if part.field.is_some() || !part.inner.is_empty() || part.count < FEW || elsewhere || file.is_updated() {
             return Ok(0);
         }
-        let Some(texts) = Texts::of(self.node, &dataset.dtype().map_err(damaged)?, None)? else { return Ok(0) };
+        let Some(texts) = Texts::find(self.node, &dataset.dtype().map_err(damaged)?, None)? else { return Ok(0) };
         if texts.units != [1] {
             return Ok(0);
         }
@@ -212,7 +212,7 @@ impl Stored for Typed<'_> {
         self.extents.clone()
     }
 
-    fn most(&self) -> u64 {
+    fn max_bytes(&self) -> u64 {
         self.most
     }
 

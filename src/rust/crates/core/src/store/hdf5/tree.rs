@@ -22,7 +22,7 @@ const CHILDREN: usize = 64;
 /// a file has bytes.
 const DEEPEST: u8 = 64;
 
-type Cell = Arc<Mutex<Option<Arc<Node>>>>;
+type NodeSlot = Arc<Mutex<Option<Arc<Node>>>>;
 
 /// The tree of the chunks of a dataset.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) struct ChunkTree {
     shape: Vec<u64>,
     chunk: Vec<u64>,
     /// Nodes by their addresses. The first thread that needs a node reads it, others wait for it.
-    nodes: Mutex<HashMap<u64, Cell>>,
+    nodes: Mutex<HashMap<u64, NodeSlot>>,
 }
 
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl ChunkTree {
     fn node(&self, address: u64) -> Result<std::result::Result<Arc<Node>, String>> {
         let cell = {
             let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-            nodes.try_reserve(1).map_err(|_| memory::refused::<Cell>(nodes.len() + 1, "places of chunks"))?;
+            nodes.try_reserve(1).map_err(|_| memory::refused::<NodeSlot>(nodes.len() + 1, "places of chunks"))?;
             nodes.entry(address).or_default().clone()
         };
         let mut known = cell.lock().unwrap_or_else(PoisonError::into_inner);

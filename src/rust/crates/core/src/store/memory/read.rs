@@ -100,7 +100,7 @@ impl Object for Member {
         Ok(Arc::new(Chunked::new(array, dtype)))
     }
 
-    fn any(&self) -> &dyn Any {
+    fn as_any(&self) -> &dyn Any {
         self
     }
 }
@@ -134,7 +134,7 @@ impl Stored for Values<'_> {
         lock(&self.array.state).shape.clone()
     }
 
-    fn most(&self) -> u64 {
+    fn max_bytes(&self) -> u64 {
         // The bytes held, times 16 for the difference between their form here (encoded chunks) and
         // the values that are read.
         lock(&self.array.state).values.bytes().saturating_mul(16)

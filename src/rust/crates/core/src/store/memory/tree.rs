@@ -120,12 +120,12 @@ pub(super) struct Array {
     pub(super) kind: Kind,
     compression: Compression,
     pub(super) attributes: Attributes,
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<Contents>,
 }
 
 /// The parts of an array that writing changes.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct Contents {
     /// `None` without space.
     pub(super) shape: Option<Vec<usize>>,
     /// Extents of a chunk that is written encoded.
@@ -194,7 +194,7 @@ impl Array {
     pub(super) fn new(kind: &Kind, shape: Option<&[usize]>, layout: &Layout) -> Result<Array> {
         let values = Held::new(kind, shape.map_or(0, |shape| shape.iter().product()))?;
         let chunk = shape.map_or_else(Vec::new, |shape| layout.chunk_of(shape, kind.memory_bytes()));
-        let state = Mutex::new(State { shape: shape.map(<[usize]>::to_vec), chunk, values });
+        let state = Mutex::new(Contents { shape: shape.map(<[usize]>::to_vec), chunk, values });
         Ok(Array { kind: kind.clone(), compression: layout.compression, attributes: Attributes::default(), state })
     }
 
@@ -217,7 +217,7 @@ impl Array {
     pub(super) fn write(&self, to: Target<'_>, cells: Cells<'_>) -> Result<()> {
         let wrong = || Error::Internal("values of another kind or number than the array in memory".to_owned());
         let mut state = lock(&self.state);
-        let State { shape, values, .. } = &mut *state;
+        let Contents { shape, values, .. } = &mut *state;
         let shape = shape.as_deref().unwrap_or_default();
         let rows = |len: usize| -> Option<(usize, usize)> {
             let (Some(&n), Some((start, count))) = (shape.first(), to.place) else { return Some((0, len)) };
@@ -257,7 +257,7 @@ impl Array {
     /// Changes the extent of the first axis. New numbers are zero.
     pub(super) fn resize(&self, extent: usize) -> Result<()> {
         let mut state = lock(&self.state);
-        let State { shape, values, .. } = &mut *state;
+        let Contents { shape, values, .. } = &mut *state;
         let Some(shape) = shape else { return Ok(()) };
         if let Some(first) = shape.first_mut() {
             *first = extent;

@@ -7,7 +7,7 @@ use super::place::{Mark, Part, Place};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::store::array::{Extent, Take};
-use crate::store::backend::State;
+use crate::store::backend::FileState;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -85,7 +85,7 @@ impl FarFile {
     }
 
     /// Returns the state in which the object was opened, which does not change.
-    pub(in crate::store) fn state(&self) -> State {
+    pub(in crate::store) fn state(&self) -> FileState {
         self.mark.state()
     }
 

@@ -6,7 +6,7 @@ use super::counts::Counts;
 use super::stores::{block_on, bucket, hidden, last_fault};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::store::backend::State;
+use crate::store::backend::FileState;
 use crate::store::traffic::Traffic;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore};
@@ -54,8 +54,12 @@ pub(super) fn hash(text: &str, start: u64) -> u64 {
 impl Mark {
     /// Returns this state in the form of a file's, with a hash of ETag and time in place of the
     /// time.
-    pub(in crate::store) fn state(&self) -> State {
-        State { bytes: self.bytes, modified: (hash(&format!("{:?} {:?}", self.etag, self.modified), 0), 0), inode: 0 }
+    pub(in crate::store) fn state(&self) -> FileState {
+        FileState {
+            bytes: self.bytes,
+            modified: (hash(&format!("{:?} {:?}", self.etag, self.modified), 0), 0),
+            inode: 0,
+        }
     }
 }
 
@@ -138,7 +142,7 @@ impl Place {
         if below.is_empty() {
             self.location.clone()
         } else {
-            self.location.within(below)
+            self.location.join(below)
         }
     }
 

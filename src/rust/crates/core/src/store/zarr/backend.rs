@@ -4,7 +4,7 @@ use super::object::Member;
 use super::tree::Tree;
 use crate::error::Result;
 use crate::location::Location;
-use crate::store::backend::{Backend, Object, State};
+use crate::store::backend::{Backend, FileState, Object};
 use crate::store::traffic::Traffic;
 use crate::store::External;
 use std::sync::{Arc, OnceLock};
@@ -45,7 +45,7 @@ impl Backend for ZarrStore {
         self.external
     }
 
-    fn state(&self) -> Option<State> {
+    fn state(&self) -> Option<FileState> {
         let files = self.tree.files();
         // For a remote store, the state in which it was opened. Every read checks that it has not
         // changed since.

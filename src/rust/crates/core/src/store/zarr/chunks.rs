@@ -12,7 +12,7 @@ use crate::codec::crc32c;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::store::array::{Extent, Take};
-use crate::store::backend::State;
+use crate::store::backend::FileState;
 use crate::store::remote::{self, Run};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -53,7 +53,7 @@ pub(super) struct Chunks {
     sizes: Option<HashMap<u64, u64>>,
     pub(super) stored: u64,
     pub(super) longest: u64,
-    state: Option<State>,
+    state: Option<FileState>,
     indexes: Mutex<HashMap<u64, (u64, Index)>>,
     open: Mutex<VecDeque<(u64, Arc<dyn Ranges>)>>,
 }
@@ -69,7 +69,12 @@ impl Chunks {
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] for far more chunks than are stored.
-    pub(super) fn open(files: &Arc<dyn Files>, path: &str, array: Arc<Array>, state: Option<State>) -> Result<Chunks> {
+    pub(super) fn open(
+        files: &Arc<dyn Files>,
+        path: &str,
+        array: Arc<Array>,
+        state: Option<FileState>,
+    ) -> Result<Chunks> {
         let rank = array.shape.len();
         let objects = grid::of(&array.shape, &array.object);
         let mut sizes = HashMap::new();

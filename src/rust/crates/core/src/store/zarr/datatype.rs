@@ -117,7 +117,7 @@ impl DataType {
     /// bytes.
     pub(super) fn kind(&self) -> Kind {
         match &self.item {
-            Item::Bool => Kind::of(crate::dtype::DType::Bool),
+            Item::Bool => Kind::from_dtype(crate::dtype::DType::Bool),
             Item::Integer { bytes, signed } => Kind::Integer { bytes: *bytes, signed: *signed },
             Item::Float { bytes } => Kind::Float { bytes: *bytes },
             Item::Complex { single } => Kind::complex(*single),

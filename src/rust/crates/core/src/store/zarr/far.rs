@@ -4,7 +4,7 @@
 use super::files::{Files, Ranges};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::store::backend::State;
+use crate::store::backend::FileState;
 use crate::store::remote::{FarFile, Part, Place};
 use crate::store::traffic::Traffic;
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ struct Looks {
     started: u64,
     ended: u64,
     running: bool,
-    found: Option<Result<Option<State>>>,
+    found: Option<Result<Option<FileState>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -106,7 +106,7 @@ impl Files for Far {
     }
 
     /// Returns a state that was requested after this call began, perhaps by another thread.
-    fn state(&self) -> Result<Option<State>> {
+    fn state(&self) -> Result<Option<FileState>> {
         let mut looks = lock(&self.looks);
         let needed = looks.started + 1;
         loop {

@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::location::Location;
-use crate::store::backend::State;
+use crate::store::backend::FileState;
 use crate::store::traffic::Traffic;
 use std::fmt::Debug;
 
@@ -64,7 +64,7 @@ pub(super) trait Files: Send + Sync + Debug {
     ///
     /// # Errors
     /// Errors of the request, for a remote store.
-    fn state(&self) -> Result<Option<State>>;
+    fn state(&self) -> Result<Option<FileState>>;
 
     /// Returns the requests and bytes so far; `None` for a local store.
     fn traffic(&self) -> Option<Traffic> {

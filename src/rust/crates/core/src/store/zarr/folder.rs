@@ -7,7 +7,7 @@ use super::files::{is_name, join, Files, Ranges};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::memory;
-use crate::store::backend::State;
+use crate::store::backend::FileState;
 use crate::store::{positioned, External};
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -88,7 +88,7 @@ impl Folder {
 
     fn file(&self, key: &str) -> Result<Option<Part>> {
         let Some(place) = self.resolve(key)? else { return Ok(None) };
-        let io = |e: std::io::Error| Error::io(self.location.within(key), "open", &e);
+        let io = |e: std::io::Error| Error::io(self.location.join(key), "open", &e);
         let meta = match fs::metadata(&place) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             found => found.map_err(io)?,
@@ -152,13 +152,13 @@ impl Files for Folder {
             return Err(Error::File { path: self.location.clone(), message });
         }
         let mut bytes = memory::zeros::<u8>(part.len as usize, "metadata of a store")?;
-        part.read(0, &mut bytes).map_err(|e| Error::io(self.location.within(key), "read", &e))?;
+        part.read(0, &mut bytes).map_err(|e| Error::io(self.location.join(key), "read", &e))?;
         Ok(Some(bytes))
     }
 
     fn folders(&self, key: &str) -> Result<Vec<String>> {
         let Some(place) = self.resolve(key)? else { return Ok(Vec::new()) };
-        let io = |e: std::io::Error| Error::io(self.location.within(key), "read", &e);
+        let io = |e: std::io::Error| Error::io(self.location.join(key), "read", &e);
         let mut names = Vec::new();
         for entry in fs::read_dir(&place).map_err(io)? {
             let entry = entry.map_err(io)?;
@@ -188,19 +188,19 @@ impl Files for Folder {
         found.map_or(0, |found| found.iter().fold(0_u64, |sum, (_, size)| sum.saturating_add(*size)))
     }
 
-    fn state(&self) -> Result<Option<State>> {
+    fn state(&self) -> Result<Option<FileState>> {
         Ok(fs::metadata(self.root.join(self.mark)).ok().as_ref().and_then(state_of))
     }
 }
 
 /// Returns the state of a file.
-pub(super) fn state_of(now: &fs::Metadata) -> Option<State> {
+pub(super) fn state_of(now: &fs::Metadata) -> Option<FileState> {
     let since = now.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     #[cfg(unix)]
     let inode = std::os::unix::fs::MetadataExt::ino(now);
     #[cfg(not(unix))]
     let inode = 0;
-    Some(State { bytes: now.len(), modified: (since.as_secs(), since.subsec_nanos()), inode })
+    Some(FileState { bytes: now.len(), modified: (since.as_secs(), since.subsec_nanos()), inode })
 }
 
 /// A file of the store.

@@ -174,7 +174,7 @@ impl Object for Member {
         Ok(Arc::new(ZarrArray::of(self.chunks(array)?, number)?))
     }
 
-    fn any(&self) -> &dyn Any {
+    fn as_any(&self) -> &dyn Any {
         self
     }
 }

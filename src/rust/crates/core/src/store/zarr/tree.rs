@@ -3,7 +3,7 @@
 use super::files::{join, Files};
 use super::json::Json;
 use crate::error::{Error, Result};
-use crate::store::backend::State;
+use crate::store::backend::FileState;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) struct Tree {
     /// Metadata by path, where they are consolidated.
     consolidated: Option<BTreeMap<String, Arc<Meta>>>,
     /// The state of the store when it was opened.
-    state: Option<State>,
+    state: Option<FileState>,
 }
 
 impl Tree {
@@ -52,7 +52,7 @@ impl Tree {
     }
 
     /// Returns the state of the store when it was opened.
-    pub(super) fn opened(&self) -> Option<State> {
+    pub(super) fn opened(&self) -> Option<FileState> {
         self.state
     }
 

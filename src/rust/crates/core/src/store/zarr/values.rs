@@ -7,7 +7,7 @@ use super::grid;
 use super::metadata::Array;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::store::backend::{Object, Part, State, Stored};
+use crate::store::backend::{FileState, Object, Part, Stored};
 use crate::store::Kind;
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -22,7 +22,7 @@ const UNQUESTIONED: u64 = 64 << 20;
 pub(super) struct Values<'a> {
     at: &'a dyn Object,
     files: &'a Arc<dyn Files>,
-    state: Option<State>,
+    state: Option<FileState>,
     array: Arc<Array>,
     kind: Kind,
     chunks: OnceCell<Chunks>,
@@ -37,7 +37,7 @@ impl<'a> Values<'a> {
     pub(super) fn new(
         at: &'a dyn Object,
         files: &'a Arc<dyn Files>,
-        state: Option<State>,
+        state: Option<FileState>,
         array: Arc<Array>,
     ) -> Result<Values<'a>> {
         let kind = array.of.kind();
@@ -111,7 +111,7 @@ impl Stored for Values<'_> {
         Some(self.array.shape.iter().map(|&n| n as usize).collect())
     }
 
-    fn most(&self) -> u64 {
+    fn max_bytes(&self) -> u64 {
         // The chunks are known already where this matters. An error would show when values are
         // read.
         self.chunks().map_or(u64::MAX, Chunks::most)

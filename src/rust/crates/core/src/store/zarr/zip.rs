@@ -8,7 +8,7 @@ use crate::codec::inflate_raw;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::memory;
-use crate::store::backend::State;
+use crate::store::backend::FileState;
 use crate::store::positioned;
 use crate::store::remote::FarFile;
 use crate::store::traffic::Traffic;
@@ -294,7 +294,7 @@ impl Files for Zip {
         matches!(self.whence, Whence::Far(_))
     }
 
-    fn state(&self) -> Result<Option<State>> {
+    fn state(&self) -> Result<Option<FileState>> {
         Ok(match &self.whence {
             Whence::Here(file) => file.metadata().ok().as_ref().and_then(state_of),
             // The state in which it was opened; every part that is read later is compared with it.

@@ -41,7 +41,7 @@ pub trait Label: Bytes {
     /// Makes a label of a number that fits.
     fn from_code(label: u32) -> Self;
     /// Returns the label as a number.
-    fn at(self) -> usize;
+    fn index(self) -> usize;
 }
 
 macro_rules! bytes {
@@ -68,7 +68,7 @@ macro_rules! label {
             }
 
             #[inline(always)]
-            fn at(self) -> usize {
+            fn index(self) -> usize {
                 self as usize
             }
         }

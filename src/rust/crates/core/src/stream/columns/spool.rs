@@ -49,7 +49,7 @@ pub(super) struct Spool<T, L> {
 /// and rows labelled [`NO_LABEL`].
 pub(super) fn piece<T: Value, L: Label>(block: &Block, labels: Option<&[u32]>) -> Result<Piece<T, L>> {
     let label = |i: usize| {
-        let row = block.positions.at(i);
+        let row = block.positions.row(i);
         labels.map_or(row as u32, |l| l[row])
     };
     let broken = || Error::Internal("the blocks of a chain differ in dtype".to_owned());

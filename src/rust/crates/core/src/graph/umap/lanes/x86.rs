@@ -199,7 +199,7 @@ impl Lanes for Wide {
     }
 
     #[inline(always)]
-    fn over(self, other: Self) -> Self {
+    fn divided_by(self, other: Self) -> Self {
         Wide(over_512(self.1, self.0, other.0), self.1)
     }
 
@@ -242,7 +242,7 @@ impl Lanes for Wide {
 
 impl Pair {
     #[inline(always)]
-    fn of(level: Avx2, (low, high): Both) -> Self {
+    fn new(level: Avx2, (low, high): Both) -> Self {
         Pair(low, high, level)
     }
 }
@@ -252,12 +252,12 @@ impl Lanes for Pair {
 
     #[inline(always)]
     fn splat(level: Avx2, x: f32) -> Self {
-        Pair::of(level, splat_256(level, x))
+        Pair::new(level, splat_256(level, x))
     }
 
     #[inline(always)]
     fn load(level: Avx2, from: &[f32; LANES]) -> Self {
-        Pair::of(level, load_256(level, from))
+        Pair::new(level, load_256(level, from))
     }
 
     #[inline(always)]
@@ -272,32 +272,32 @@ impl Lanes for Pair {
 
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
-        Pair::of(self.2, plus_256(self.2, self, other))
+        Pair::new(self.2, plus_256(self.2, self, other))
     }
 
     #[inline(always)]
     fn minus(self, other: Self) -> Self {
-        Pair::of(self.2, minus_256(self.2, self, other))
+        Pair::new(self.2, minus_256(self.2, self, other))
     }
 
     #[inline(always)]
     fn times(self, other: Self) -> Self {
-        Pair::of(self.2, times_256(self.2, self, other))
+        Pair::new(self.2, times_256(self.2, self, other))
     }
 
     #[inline(always)]
-    fn over(self, other: Self) -> Self {
-        Pair::of(self.2, over_256(self.2, self, other))
+    fn divided_by(self, other: Self) -> Self {
+        Pair::new(self.2, over_256(self.2, self, other))
     }
 
     #[inline(always)]
     fn at_least(self, other: Self) -> Self {
-        Pair::of(self.2, larger_256(self.2, self, other))
+        Pair::new(self.2, larger_256(self.2, self, other))
     }
 
     #[inline(always)]
     fn at_most(self, other: Self) -> Self {
-        Pair::of(self.2, smaller_256(self.2, self, other))
+        Pair::new(self.2, smaller_256(self.2, self, other))
     }
 
     #[inline(always)]

@@ -5,7 +5,7 @@
 
 use super::lock::{lock_alone, Shared};
 use super::names::{journal_of, prepared};
-use super::view::{place, View, PAGE};
+use super::view::{place, PagedFile, PAGE};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::store::hdf5::bytes::Bytes as _;
@@ -32,7 +32,7 @@ struct Journal {
 }
 
 /// Turns the pages of a view into a journal, and copies them into the file.
-pub(super) fn commit(view: &View, target: &Path, shared: &Shared) -> Result<()> {
+pub(super) fn commit(view: &PagedFile, target: &Path, shared: &Shared) -> Result<()> {
     let Some((patch, pages)) = view.patch() else {
         return Err(Error::Internal("a file open for reading cannot be saved".into()));
     };
@@ -56,7 +56,7 @@ pub(super) fn commit(view: &View, target: &Path, shared: &Shared) -> Result<()> 
 
 /// Adds the old pages, the page numbers and the header to the new pages, and brings all to the
 /// disk.
-fn complete(view: &View, patch: &File, pages: &[u64], new_len: u64) -> io::Result<()> {
+fn complete(view: &PagedFile, patch: &File, pages: &[u64], new_len: u64) -> io::Result<()> {
     let mut slot = pages.len() as u64;
     let mut old = vec![0; PAGE];
     for page in pages.iter().filter(|&&page| page * (PAGE as u64) < view.base_len()) {
@@ -281,7 +281,7 @@ mod tests {
         let path = dir.join("x.h5ad");
         let old: Vec<u8> = (0..50_001u32).map(|i| (i * 7 % 253) as u8).collect();
         std::fs::write(&path, &old).unwrap();
-        let view = View::writable(&File::open(&path).unwrap(), &path).unwrap();
+        let view = PagedFile::writable(&File::open(&path).unwrap(), &path).unwrap();
         let mut new = old.clone();
         new.resize(90_000, 0);
         for (at, n, byte) in [(10, 30, 1u8), (5000, 1, 2), (49_990, 9000, 3), (70_000, 20_000, 4)] {

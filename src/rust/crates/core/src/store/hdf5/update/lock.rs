@@ -1,7 +1,7 @@
 //! Files open for saving: each is opened once in a process, and locked against others as HDF5 does
 //! it.
 
-use super::view::View;
+use super::view::PagedFile;
 use crate::error::{Error, Result};
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -13,20 +13,20 @@ use std::time::{Duration, Instant, SystemTime};
 pub(in crate::store::hdf5) struct Shared {
     file: File,
     identity: Identity,
-    state: Mutex<State>,
+    state: Mutex<SaveState>,
 }
 
 /// The identity of a file: equal for two names of one file.
 type Identity = (u64, u64);
 
 /// The parts of a shared file that saves change.
-pub(super) struct State {
+pub(super) struct SaveState {
     /// Saves so far.
     generation: u64,
     saving: bool,
     /// Length and time of change after the last save.
     seen: (u64, Option<SystemTime>),
-    views: Vec<Weak<View>>,
+    views: Vec<Weak<PagedFile>>,
 }
 
 static OPEN: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
@@ -38,7 +38,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     /// Returns the shared file at `path`; `file` is a handle to read and write it.
-    pub(super) fn of(path: &Path, file: File) -> Result<Arc<Shared>> {
+    pub(super) fn open(path: &Path, file: File) -> Result<Arc<Shared>> {
         let io = |e: std::io::Error| Error::io(path, "open for saving", &e);
         let identity = identity(&file).map_err(io)?;
         let mut open = lock(&OPEN);
@@ -55,7 +55,7 @@ impl Shared {
             });
         }
         let seen = seen(&file).map_err(io)?;
-        let state = State { generation: 0, saving: false, seen, views: Vec::new() };
+        let state = SaveState { generation: 0, saving: false, seen, views: Vec::new() };
         let shared = Arc::new(Shared { file, identity, state: Mutex::new(state) });
         open.push(Arc::downgrade(&shared));
         Ok(shared)
@@ -72,9 +72,9 @@ impl Shared {
     }
 
     /// Returns a view of the file as it is now, and the number of saves before it.
-    pub(super) fn view(&self, path: &Path) -> Result<(Arc<View>, u64)> {
+    pub(super) fn view(&self, path: &Path) -> Result<(Arc<PagedFile>, u64)> {
         let mut state = lock(&self.state);
-        let view = self.file.try_clone().and_then(View::readable).map_err(|e| Error::io(path, "open", &e))?;
+        let view = self.file.try_clone().and_then(PagedFile::readable).map_err(|e| Error::io(path, "open", &e))?;
         let view = Arc::new(view);
         state.views.retain(|view| view.strong_count() > 0);
         state.views.push(Arc::downgrade(&view));
@@ -85,7 +85,7 @@ impl Shared {
     /// with its number and old content.
     pub(super) fn change<T>(&self, work: impl FnOnce(&dyn Fn(u64, &[u8])) -> Result<T>) -> Result<T> {
         let mut state = lock(&self.state);
-        let views: Vec<Arc<View>> = state.views.iter().filter_map(Weak::upgrade).collect();
+        let views: Vec<Arc<PagedFile>> = state.views.iter().filter_map(Weak::upgrade).collect();
         let done = work(&|page, old| views.iter().for_each(|view| view.keep(page, old)));
         state.generation += 1;
         if let Ok(now) = seen(&self.file) {
@@ -157,7 +157,7 @@ impl Exclusive {
     ///
     /// # Errors
     /// [`Error::Io`] when anybody else has the file open.
-    pub(super) fn take(shared: &Arc<Shared>, path: &Path) -> Result<Exclusive> {
+    pub(super) fn lock(shared: &Arc<Shared>, path: &Path) -> Result<Exclusive> {
         let kind = std::io::ErrorKind::Other;
         let refused =
             |message: &str| Error::Io { path: path.into(), action: "save into", kind, message: message.into() };

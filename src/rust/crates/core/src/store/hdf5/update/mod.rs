@@ -1,7 +1,7 @@
 //! Saves into an existing file: the new content is prepared beside it and put in as a whole.
 //!
 //! HDF5 cannot change a file safely: if it is killed between two writes, groups point nowhere. So
-//! HDF5 never writes to the file itself. It works on a [`View`](view::View), which reads the file
+//! HDF5 never writes to the file itself. It works on a [`PagedFile`](view::PagedFile), which reads the file
 //! and keeps every written page in a second file beside it. When HDF5 has closed the view, the
 //! second file is completed, synced and becomes the [journal](journal). Its pages are then copied
 //! into the file, and the journal is removed. If the process is killed before the journal is
@@ -33,13 +33,13 @@ use crate::store::backend::{Backend, Change};
 use crate::store::sink::GroupSink;
 use open::open_view;
 use std::sync::Arc;
-use view::View;
+use view::PagedFile;
 
 /// A save under way. HDF5 writes through `writer`; nothing of it is in the file before it is
 /// committed.
 pub(super) struct Update {
     shared: Arc<Shared>,
-    view: Arc<View>,
+    view: Arc<PagedFile>,
     family: Arc<Family>,
     writer: Hdf5Writer,
     /// Nobody else saves or opens the file meanwhile; released on drop.
@@ -60,7 +60,7 @@ impl Update {
                 path.display()
             )));
         };
-        let exclusive = lock::Exclusive::take(&open.shared, path)?;
+        let exclusive = lock::Exclusive::lock(&open.shared, path)?;
         if open.shared.generation() != open.generation {
             return Err(Error::State(format!(
                 "'{}' was saved since this object was opened, from another object: open it again",
@@ -68,7 +68,7 @@ impl Update {
             )));
         }
         open.shared.check_unchanged(path)?;
-        let view = Arc::new(View::writable(open.shared.file(), path)?);
+        let view = Arc::new(PagedFile::writable(open.shared.file(), path)?);
         let bytes: Arc<dyn Bytes> = view.clone();
         let hdf5 =
             driver::open(&bytes, file.family(), path, true).map_err(|e| super::probe::refused(&path.into(), &e))?;

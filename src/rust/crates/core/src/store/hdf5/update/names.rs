@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 /// Returns the path at which a journal is prepared.
 pub(super) fn prepared(target: &Path) -> PathBuf {
-    beside(target, "save.tmp")
+    sibling(target, "save.tmp")
 }
 
 /// Returns the path of a complete journal.
 pub(super) fn journal_of(target: &Path) -> PathBuf {
-    beside(target, "save")
+    sibling(target, "save")
 }
 
-fn beside(target: &Path, suffix: &str) -> PathBuf {
+fn sibling(target: &Path, suffix: &str) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     target.with_file_name(format!(".{name}.{suffix}"))
 }

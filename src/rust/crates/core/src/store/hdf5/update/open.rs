@@ -1,7 +1,7 @@
 //! A file open for reading and for saving into it.
 
 use super::lock::Shared;
-use super::view::View;
+use super::view::PagedFile;
 use crate::error::{Error, Result};
 use crate::store::hdf5::bytes::Bytes;
 use crate::store::hdf5::external::Family;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// The state of a file open for saving, besides its HDF5 handle.
 pub(in super::super) struct Open {
-    view: Arc<View>,
+    view: Arc<PagedFile>,
     pub(super) shared: Arc<Shared>,
     /// Number of saves into the file before it was opened.
     pub(super) generation: u64,
@@ -26,7 +26,7 @@ pub(in super::super) struct Open {
 pub(in super::super) fn open(path: &Path, family: &Arc<Family>) -> Result<(hdf5::File, Open)> {
     let file =
         OpenOptions::new().read(true).write(true).open(path).map_err(|e| Error::io(path, "open for saving", &e))?;
-    let shared = Shared::of(path, file)?;
+    let shared = Shared::open(path, file)?;
     open_view(path, &shared, family)
 }
 

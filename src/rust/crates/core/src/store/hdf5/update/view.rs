@@ -16,12 +16,12 @@ pub(super) const PAGE: usize = 4096;
 /// A file under pages. Reading takes the bytes of a page where there is one, else those of the
 /// file.
 #[derive(Debug)]
-pub(super) struct View {
+pub(super) struct PagedFile {
     base: File,
     /// Bytes of the file when the view was made.
     base_len: u64,
     patch: Option<Patch>,
-    state: Mutex<State>,
+    state: Mutex<Pages>,
 }
 
 /// The file to which written pages go, one after another; its first page is left for a header.
@@ -33,7 +33,7 @@ struct Patch {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Pages {
     len: u64,
     /// Pages as they were before a later save changed the file, by page number.
     kept: HashMap<u64, Box<[u8]>>,
@@ -41,21 +41,21 @@ struct State {
     written: BTreeMap<u64, u64>,
 }
 
-impl View {
-    /// Makes a view of the file as it is now. Nothing can be written through it; [`View::keep`]
+impl PagedFile {
+    /// Makes a view of the file as it is now. Nothing can be written through it; [`PagedFile::keep`]
     /// preserves its pages.
-    pub(super) fn readable(base: File) -> io::Result<View> {
+    pub(super) fn readable(base: File) -> io::Result<PagedFile> {
         let base_len = base.metadata()?.len();
-        Ok(View { base, base_len, patch: None, state: Mutex::new(State { len: base_len, ..State::default() }) })
+        Ok(PagedFile { base, base_len, patch: None, state: Mutex::new(Pages { len: base_len, ..Pages::default() }) })
     }
 
     /// Makes a view to write through, over the file at `path`. Written pages go to a file beside
     /// it.
-    pub(super) fn writable(base: &File, path: &Path) -> Result<View> {
+    pub(super) fn writable(base: &File, path: &Path) -> Result<PagedFile> {
         let beside = super::names::prepared(path);
         let patch = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&beside);
         let patch = Patch { file: patch.map_err(|e| Error::io(&beside, "create", &e))?, path: beside };
-        let mut view = base.try_clone().and_then(View::readable).map_err(|e| Error::io(path, "open", &e))?;
+        let mut view = base.try_clone().and_then(PagedFile::readable).map_err(|e| Error::io(path, "open", &e))?;
         view.patch = Some(patch);
         Ok(view)
     }
@@ -79,7 +79,7 @@ impl View {
         Some((&patch.file, slots.into_iter().map(|(_, page)| page).collect()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Pages> {
         // A poisoned lock cannot occur: nothing that can panic runs while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,7 +104,7 @@ impl View {
     }
 }
 
-impl Bytes for View {
+impl Bytes for PagedFile {
     /// Reads `out.len()` bytes at `at`; past the end there are zeros.
     fn read(&self, out: &mut [u8], at: u64) -> io::Result<()> {
         // One read of the whole range; the pages are laid over it.
@@ -225,7 +225,7 @@ mod tests {
         let path = dir.join("x");
         let old: Vec<u8> = (0..30_000u32).map(|i| (i % 251) as u8).collect();
         std::fs::write(&path, &old).unwrap();
-        let view = View::writable(&File::open(&path).unwrap(), &path).unwrap();
+        let view = PagedFile::writable(&File::open(&path).unwrap(), &path).unwrap();
         let mut twin = old.clone();
         let mut x = 7u64;
         let mut random = |n: u64| {

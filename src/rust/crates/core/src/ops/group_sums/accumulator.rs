@@ -11,13 +11,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// An accumulator of the values of a gene in a group that are not 0.
-pub(in crate::ops) trait Cell:
+pub(in crate::ops) trait Accumulator:
     Copy + Default + Send + Sync + Serialize + DeserializeOwned + 'static
 {
     /// The type of the values.
     type Value: Summed;
 
-    /// Whether a cell stays non-empty once a value that is not 0 was added. Values of a plain sum
+    /// Whether an accumulator stays non-empty once a value that is not 0 was added. Values of a plain sum
     /// can cancel.
     const STAYS: bool = true;
 
@@ -33,12 +33,12 @@ pub(in crate::ops) trait Cell:
     /// Returns the sum.
     fn sum(&self) -> <Self::Value as Summed>::Sum;
 
-    /// Returns the number of values that were added; 0 for a cell that does not count them.
+    /// Returns the number of values that were added; 0 for an accumulator that does not count them.
     fn n(&self) -> u64 {
         0
     }
 
-    /// Returns the moments of `cells` values, those not added being 0. The default is for a cell
+    /// Returns the moments of `cells` values, those not added being 0. The default is for an accumulator
     /// that has no moments.
     fn moments(&self, _cells: usize) -> Moments {
         Moments::default()
@@ -104,7 +104,7 @@ impl Summed for i64 {
 #[serde(bound = "")]
 pub(in crate::ops) struct Total<T: Summed>(T::Sum);
 
-impl<T: Summed> Cell for Total<T> {
+impl<T: Summed> Accumulator for Total<T> {
     type Value = T;
     const STAYS: bool = false;
 
@@ -134,7 +134,7 @@ pub(in crate::ops) struct Both<T: Summed> {
     n: u64,
 }
 
-impl<T: Summed> Cell for Both<T> {
+impl<T: Summed> Accumulator for Both<T> {
     type Value = T;
 
     #[inline(always)]
@@ -209,7 +209,7 @@ impl<T: Number> Spread<T> {
             m2: if m2 < 0.0 { 0.0 } else { m2 },
             nonzero: u64::from(self.n),
         };
-        own.with(&Moments { n: cells as f64 - n, ..Moments::default() })
+        own.merged(&Moments { n: cells as f64 - n, ..Moments::default() })
     }
 }
 
@@ -219,7 +219,7 @@ impl From<Spread<f32>> for Spread<f64> {
     }
 }
 
-impl<T: Summed<Sum = f64>> Cell for Spread<T> {
+impl<T: Summed<Sum = f64>> Accumulator for Spread<T> {
     type Value = T;
 
     #[inline(always)]
@@ -256,7 +256,7 @@ pub(in crate::ops) struct Exact {
     spread: Spread<f64>,
 }
 
-impl Cell for Exact {
+impl Accumulator for Exact {
     type Value = i64;
 
     #[inline(always)]
@@ -298,7 +298,7 @@ pub(in crate::ops) struct Moments {
 
 impl Moments {
     /// Merges the moments of two sets of values (Chan, Golub & LeVeque 1983).
-    pub(in crate::ops) fn with(&self, other: &Moments) -> Moments {
+    pub(in crate::ops) fn merged(&self, other: &Moments) -> Moments {
         if self.n == 0.0 {
             return *other;
         }
