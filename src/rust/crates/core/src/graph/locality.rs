@@ -34,16 +34,16 @@ impl Renumbered {
     /// # Errors
     /// Errors of [`check`], [`Error::OutOfMemory`](crate::Error::OutOfMemory),
     /// [`Error::Cancelled`](crate::Error::Cancelled), [`Error::Io`](crate::Error::Io).
-    pub(super) fn of(origin: Origin<impl Links>, operation: &'static str, session: &Session) -> Result<Self> {
+    pub(super) fn from_origin(origin: Origin<impl Links>, operation: &'static str, session: &Session) -> Result<Self> {
         let monitor = &session.monitor;
         match origin {
             Origin::Memory(links) => Self::new(check(&links.borrowed(), operation, monitor)?, monitor),
-            Origin::Kept(kept) => Self::of_kept(&kept, operation, session),
+            Origin::Kept(kept) => Self::from_kept(&kept, operation, session),
         }
     }
 
     /// Renumbers a kept graph.
-    fn of_kept(kept: &Kept, operation: &'static str, session: &Session) -> Result<Self> {
+    fn from_kept(kept: &Kept, operation: &'static str, session: &Session) -> Result<Self> {
         let monitor = &session.monitor;
         let starts = kept.starts().unwrap_or_default();
         let n = starts.len().saturating_sub(1);

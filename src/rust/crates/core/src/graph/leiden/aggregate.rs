@@ -85,7 +85,7 @@ impl Tally {
         Ok(Tally { weight: memory::zeros(n_clusters, CLUSTERS)?, touched: vec![0], count: 0 })
     }
 
-    /// Adds weights above 0 to the sums of their clusters.
+    /// Adds weights other than 0 to the sums of their clusters.
     #[inline]
     pub(super) fn add(&mut self, weights: impl Iterator<Item = (u32, f64)>) {
         for (cluster, weight) in weights {

@@ -223,7 +223,7 @@ fn run(
     let _held = session.hold(format!("{name} of {n} cells with {links} links"), bytes)?;
     session.install(|| {
         let monitor = &*session.monitor;
-        let mut renumbered = Renumbered::of(connectivities, name, session)?;
+        let mut renumbered = Renumbered::from_origin(connectivities, name, session)?;
         let mut base = Base::new(renumbered.hand_over(), session)?;
         let problem = Problem::new(base.graph(), params.objective, params.resolution)?;
         let mut membership: Vec<u32> = memory::collected(0..n as u32, CLUSTERS)?;

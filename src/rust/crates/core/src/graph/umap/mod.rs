@@ -132,7 +132,7 @@ pub fn umap_of(
     let what = format!("umap of {n} cells in {} components", params.n_components);
     let _held = session.hold(what, held.saturating_mul(8))?;
     session.install(|| {
-        let renumbered = Renumbered::of(connectivities, "umap", session)?;
+        let renumbered = Renumbered::from_origin(connectivities, "umap", session)?;
         let graph = renumbered.graph();
         let n_epochs = params.n_epochs.unwrap_or(if n <= 10_000 { 500 } else { 200 });
         let start = init::positions(&renumbered, params, &session.monitor)?;
