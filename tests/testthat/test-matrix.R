@@ -59,6 +59,29 @@ test_that("a matrix on disk is a matrix", {
   expect_equal(as.matrix(x[1, "c"])[1, 1], twin$counts[1, 3], ignore_attr = TRUE)
 })
 
+test_that("a dgCMatrix is read straight into R's memory, turned or not", {
+  path <- tempfile(fileext = ".h5ad")
+  on.exit(unlink(path))
+  for (twin in list(small_twin(), small_twin(400, 300))) {
+    write_h5ad(as_object(twin), path)
+    x <- read_h5ad(path)$X
+    for (of in list(list(x, twin$counts), list(log1p(x), log1p(twin$counts)), list(x[c(5, 2, 2), ], twin$counts[c(5, 2, 2), ]))) {
+      genes_first <- as(t(of[[1]]), "dgCMatrix")
+      cells_first <- as(of[[1]], "dgCMatrix")
+      expect_true(validObject(genes_first) && validObject(cells_first))
+      expect_equal(unname(as.matrix(genes_first)), unname(t(of[[2]])), tolerance = 1e-6)
+      expect_identical(Matrix::t(genes_first), cells_first)
+    }
+  }
+  # Columns on disk, logicals and a matrix without values.
+  write_h5ad(as_object(twin), path, as_csc = "X")
+  expect_equal(as.matrix(as(t(read_h5ad(path)$X), "dgCMatrix")), t(twin$counts), ignore_attr = TRUE)
+  write_h5ad(AnnDataOOM(as(twin$counts > 1, "lMatrix")), path)
+  expect_equal(as.matrix(as(t(read_h5ad(path)$X), "dgCMatrix")), t(twin$counts > 1) + 0, ignore_attr = TRUE)
+  write_h5ad(AnnDataOOM(as(0 * twin$counts, "CsparseMatrix")), path)
+  expect_identical(length(as(t(read_h5ad(path)$X), "dgCMatrix")@x), 0L)
+})
+
 test_that("a matrix too large for memory is refused before it is read", {
   x <- on_file(twin)$X
   old <- options(anndataoom.max_bytes = 100)

@@ -5,12 +5,12 @@ use crate::from_r;
 use crate::handles::MatrixHandle;
 use crate::reply::{reply, Notes};
 use crate::run::run;
-use crate::to_r::{by_columns, list_of, sparse, to_r, transposed_to_r, turned_over};
+use crate::to_r::{by_columns, filled, list_of, sparse, to_r, transposed_to_r, turned_over};
 use crate::vector::raws;
 use anndataoom_core::chain::{Along, Description, Fill, Member, Parameter, Stacked, MISSING};
-use anndataoom_core::element::{DType, Value};
+use anndataoom_core::element::{DType, SparseFormat, Value};
 use anndataoom_core::matrix::{MemorySource, Source};
-use anndataoom_core::{memory, ops, stream, Error, LazyMatrix, Result};
+use anndataoom_core::{memory, ops, stream, Error, LazyMatrix, Result, Session};
 use extendr_api::prelude::*;
 use std::sync::Arc;
 
@@ -158,15 +158,35 @@ fn rs_matrix_collect(args: Robj) -> Robj {
         let limit = a.opt_f64("limit")?.map_or(u64::MAX, |limit| limit as u64);
         let transposed = a.get("transposed").is_some() && a.bool("transposed")?;
         let room = room_in_r(&x, limit, transposed);
+        let (rows, columns) = x.shape();
+        let numbers = x.is_sparse() && x.dtype() != DType::Bool;
+        if numbers && transposed {
+            // The rows are the columns of the transpose already.
+            if let Some(n) = stream::known_in(&x, &room)? {
+                return filled(n, "X", (columns, rows), |to| {
+                    run(a, |session| stream::collect_rows_into(&x, session, to, |i| i as i32, |value| value))
+                });
+            }
+        }
         let value = run(a, |session| {
             let value = stream::collect_in(&x, session, &room)?;
-            // The rows are the columns of the transpose already.
-            if transposed {
+            if transposed || numbers {
                 Ok(value)
             } else {
                 session.install(|| by_columns(value, &session.monitor))
             }
         })?;
+        let value = match value {
+            Value::Sparse(s) if numbers && !transposed && s.format == SparseFormat::Csr => {
+                return filled(s.data.len() as u64, "X", s.shape, |to| {
+                    let turn = |session: &Session| {
+                        session.install(|| s.turned_into(to, |i| i as i32, |value| value, &session.monitor))
+                    };
+                    run(a, turn)
+                });
+            }
+            other => other,
+        };
         let threads = a.session()?.threads;
         match (value, transposed) {
             (Value::Sparse(s), false) => sparse(&s, "X", threads),

@@ -2,7 +2,9 @@
 
 use crate::reply::{clean, r_error, Notes};
 use crate::run::uninterrupted;
-use crate::vector::{doubles, doubles_from, integers, integers_from, logicals, texts};
+use crate::vector::{
+    doubles, doubles_from, integers, integers_from, logicals, texts, uninitialised, uninitialised_doubles,
+};
 use anndataoom_core::dtype::Number;
 use anndataoom_core::element::{
     Array, Categorical, DType, Data, DataFrame, Nullable, Scalar, Sparse, SparseFormat, Strings as Text, Value,
@@ -362,14 +364,7 @@ fn nullable(n: &Nullable, name: &str, notes: &Notes) -> Result<Robj> {
 /// Converts to a `dgCMatrix`, or to an `lgCMatrix` for bool, whose slots are set directly, on
 /// `threads` threads.
 pub(crate) fn sparse(s: &Sparse, name: &str, threads: usize) -> Result<Robj> {
-    if s.data.len() >= i32::MAX as usize {
-        return Err(Error::Memory {
-            what: format!("'{name}' as a dgCMatrix"),
-            needed: s.data.len() as u64 * 12,
-            limit: i32::MAX as u64 * 12,
-            hint: "; R's sparse matrices hold less than 2^31 values: select rows, or use chunk_apply()".to_owned(),
-        });
-    }
+    fits(s.data.len() as u64, name)?;
     let turned;
     let s = if s.format == SparseFormat::Csc {
         s
@@ -378,22 +373,68 @@ pub(crate) fn sparse(s: &Sparse, name: &str, threads: usize) -> Result<Robj> {
         &turned
     };
     let class = if s.data.dtype() == DType::Bool { "lgCMatrix" } else { "dgCMatrix" };
+    // Written into R's memory without copies: the graph of a million cells is 300 MB.
+    let i = integers_from(name, &s.indices, |i| i as i32, threads)?;
+    let x = match &s.data {
+        Data::Bool(v) => logicals(name, v.iter().map(|&b| Rbool::from(b)))?,
+        d => anndataoom_core::with_data!(d, v => doubles_from(name, v, |x| x.to_f64(), threads))?,
+    };
+    of_slots(class, name, &s.indptr, i, x, s.shape)
+}
+
+/// Refuses more values than R's sparse matrices hold.
+fn fits(values: u64, name: &str) -> Result<()> {
+    if values < i32::MAX as u64 {
+        return Ok(());
+    }
+    Err(Error::Memory {
+        what: format!("'{name}' as a dgCMatrix"),
+        needed: values.saturating_mul(12),
+        limit: i32::MAX as u64 * 12,
+        hint: "; R's sparse matrices hold less than 2^31 values: select rows, or use chunk_apply()".to_owned(),
+    })
+}
+
+/// Makes a sparse matrix of its slots.
+fn of_slots(class: &str, name: &str, indptr: &[u64], i: Robj, x: Robj, shape: (usize, usize)) -> Result<Robj> {
     // Ctrl-C has to wait: it would leave Matrix half loaded.
     let new = format!("methods::new(methods::getClass('{class}', where = base::asNamespace('Matrix')))");
     let mut out: S4 = uninterrupted(|| eval_string(&new)).and_then(S4::try_from).map_err(r_error)?;
     let mut set = |slot: &str, value: Robj| out.set_slot(slot, value).map(|_| ()).map_err(r_error);
-    // Written into R's memory without copies: the graph of a million cells is 300 MB.
-    set("p", integers(name, s.indptr.iter().map(|&p| p as i32))?)?;
-    set("i", integers_from(name, &s.indices, |i| i as i32, threads)?)?;
-    set(
-        "x",
-        match &s.data {
-            Data::Bool(v) => logicals(name, v.iter().map(|&b| Rbool::from(b)))?,
-            d => anndataoom_core::with_data!(d, v => doubles_from(name, v, |x| x.to_f64(), threads))?,
-        },
-    )?;
-    set("Dim", vec![dimension(s.shape.0)?, dimension(s.shape.1)?].into())?;
+    set("p", integers(name, indptr.iter().map(|&p| p as i32))?)?;
+    set("i", i)?;
+    set("x", x)?;
+    set("Dim", vec![dimension(shape.0)?, dimension(shape.1)?].into())?;
     Ok(out.into())
+}
+
+/// Makes a `dgCMatrix` of `n` columns-compressed values, which `fill` writes into R's memory: an
+/// index and a value each. It returns `indptr`, and may run on another thread. Memory that R has
+/// and nobody else is half of what a copy would take.
+///
+/// # Errors
+/// [`Error::Memory`] for more values than R's sparse matrices hold; [`Error::OutOfMemory`]; the
+/// errors of `fill`.
+pub(crate) fn filled(
+    n: u64,
+    name: &str,
+    shape: (usize, usize),
+    fill: impl FnOnce((&mut [i32], &mut [f64])) -> Result<Vec<u64>>,
+) -> Result<Robj> {
+    fits(n, name)?;
+    let (mut i, mut x) = (uninitialised(name, n as usize)?, uninitialised_doubles(name, n as usize)?);
+    let lost = || Error::Internal("a vector of another kind".to_owned());
+    let to: (&mut [i32], &mut [f64]) =
+        (i.as_typed_slice_mut().ok_or_else(lost)?, x.as_typed_slice_mut().ok_or_else(lost)?);
+    let indptr = fill(to)?;
+    // Repeated entries of a file are summed.
+    let found = indptr.last().copied().unwrap_or(0);
+    if found < n {
+        let part = |values: &[i32]| integers(name, values[..found as usize].iter().copied());
+        i = part(i.as_integer_slice().ok_or_else(lost)?)?;
+        x = doubles(name, x.as_real_slice().ok_or_else(lost)?[..found as usize].iter().copied())?;
+    }
+    of_slots("dgCMatrix", name, &indptr, i, x, shape)
 }
 
 fn doubles_of<T: Number>(v: &[T], name: &str) -> Result<Robj> {

@@ -106,6 +106,14 @@ pub(crate) fn uninitialised(name: &str, n: usize) -> Result<Robj> {
     allocate(INTEGERS, n, n.saturating_mul(4), name)
 }
 
+/// Allocates a double vector to be written.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn uninitialised_doubles(name: &str, n: usize) -> Result<Robj> {
+    allocate(DOUBLES, n, n.saturating_mul(8), name)
+}
+
 macro_rules! vectors {
     ($($(#[$doc:meta])* $function:ident: $kind:ident, $value:ty;)*) => {$(
         $(#[$doc])*
