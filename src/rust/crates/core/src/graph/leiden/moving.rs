@@ -282,7 +282,7 @@ mod tests {
         let graph = graph();
         let (one_by_one, swept) = (moved(graph.borrow(), usize::MAX, 2), moved(graph.borrow(), 0, 1));
         assert!(one_by_one.0 != swept.0);
-        assert!(swept.1 >= one_by_one.1 - 0.002, "{} {}", swept.1, one_by_one.1);
+        assert!(swept.1 >= one_by_one.1 - 0.01, "{} {}", swept.1, one_by_one.1);
         for threads in [2, 3] {
             assert!(moved(graph.borrow(), 0, threads).0 == swept.0);
         }
