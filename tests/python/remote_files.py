@@ -3,16 +3,16 @@
 import shutil
 import sys
 import threading
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
 import pytest
-from conftest import ROOT, rich
 from scipy import sparse
 
 import anndataoom as oom
 
-sys.path.insert(0, str(ROOT / "tests" / "remote"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "remote"))
 from clouds import Cloud  # noqa: E402, F401
 from server import Server  # noqa: E402
 
@@ -34,6 +34,8 @@ def counts():
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """Makes one matrix in all layouts and formats, in chunks of a few kilobytes."""
+    from conftest import rich  # its module takes the fixtures of this one
+
     folder = tmp_path_factory.mktemp("remote")
     adata = counts()
     small = {"compression": "gzip", "chunks": 4096}
