@@ -104,7 +104,8 @@ class AnnDataOOM(Slots):
         return out
 
     def _from_anndata(self, adata) -> None:
-        X = None if adata.X is None else as_backed(in_memory(adata.X))
+        # The core copies matrices: a copy here would be in memory beside it.
+        X = None if adata.X is None else as_backed(in_memory(adata.X, copy=False))
         self._empty(X, Frame(in_memory(adata.obs)), Frame(in_memory(adata.var)), adata.shape)
         for slot in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
             elements = getattr(self, f"_{slot}")
@@ -112,7 +113,8 @@ class AnnDataOOM(Slots):
                 elements[key] = in_memory(value)
         if adata.raw is not None:
             raw = adata.raw
-            self._raw = _FrozenRaw(in_memory(raw.X), in_memory(raw.var), {k: in_memory(v) for k, v in raw.varm.items()})
+            varm = {k: in_memory(v) for k, v in raw.varm.items()}
+            self._raw = _FrozenRaw(in_memory(raw.X, copy=False), in_memory(raw.var), varm)
 
     @property
     def __class__(self):

@@ -375,8 +375,10 @@ class Values:
         return ad.AnnData(obs=self.obs.copy(), var=self.var.copy(), shape=None, **parts)
 
 
-def in_memory(x, deep: bool = False):
-    """Returns `x` with its values in memory, as a copy."""
+def in_memory(x, deep: bool = False, copy: bool = True):
+    """Returns `x` with its values in memory, as a copy; without `copy`, values that are there
+    already are `x` itself, for a caller that copies them.
+    """
     if isinstance(x, BackedArray):
         return x.to_memory()
     if type(x).__module__.startswith("anndata._core") and hasattr(x, "to_memory"):
@@ -385,6 +387,8 @@ def in_memory(x, deep: bool = False):
         return x.compute()
     if type(x).__module__.startswith("h5py."):
         return x[()]
+    if not copy:
+        return x
     if isinstance(x, sparse.spmatrix | sparse.sparray | np.ndarray | pd.DataFrame) or not deep:
         return x.copy() if hasattr(x, "copy") else x
     return copying.deepcopy(x)

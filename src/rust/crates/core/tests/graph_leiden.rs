@@ -3,10 +3,13 @@
 
 mod graph_golden;
 
-use anndataoom_core::graph::{leiden, louvain, modularity, LeidenParams, Objective, Partition};
+use anndataoom_core::graph::{
+    leiden, leiden_of, louvain, louvain_of, modularity, LeidenParams, Objective, Origin, Partition,
+};
 use anndataoom_core::Session;
 use graph_golden::{
-    assert_bad_graphs_are_refused, from_edges, knn500, numbers, planted, random_graph, Graph, KNN500, PLANTED,
+    assert_bad_graphs_are_refused, from_edges, kept, knn500, numbers, planted, random_graph, small_sessions, Graph,
+    KNN500, PLANTED,
 };
 
 fn params(seed: u64, resolution: f64) -> LeidenParams {
@@ -212,6 +215,22 @@ fn same_for_any_number_of_threads_and_every_run() {
     let first = run(&graph, &params(5, 1.0));
     for threads in [1, 2, 3, 8] {
         assert_eq!(leiden(&graph, &params(5, 1.0), &Session::with_threads(threads)).expect("leiden"), first);
+    }
+}
+
+#[test]
+fn same_bits_from_memory_and_from_scratch() {
+    for graph in [knn500(), planted(), random_graph(3000, 2500, 4)] {
+        let (first, simple) =
+            (run(&graph, &params(5, 1.0)), louvain(&graph, &params(5, 1.0), &Session::default()).expect("louvain"));
+        for session in small_sessions(&graph) {
+            let kept = kept(&graph, &session);
+            let origin = || Origin::<&Graph>::Kept(kept.clone());
+            assert_eq!(leiden_of(origin(), &params(5, 1.0), &session).expect("leiden"), first);
+            assert_eq!(leiden(&graph, &params(5, 1.0), &session).expect("leiden"), first);
+            assert_eq!(louvain_of(origin(), &params(5, 1.0), &session).expect("louvain"), simple);
+            assert_eq!(session.scratch.used(), 8 * graph.nnz() as u64);
+        }
     }
 }
 

@@ -4,11 +4,12 @@
 mod graph_golden;
 
 use anndataoom_core::graph::spectral::spectral_layout;
-use anndataoom_core::graph::umap::{find_ab_params, umap};
-use anndataoom_core::graph::{Init, Mode, UmapParams, UmapResult};
+use anndataoom_core::graph::umap::{find_ab_params, umap, umap_of};
+use anndataoom_core::graph::{Init, Mode, Origin, UmapParams, UmapResult};
 use anndataoom_core::Session;
 use graph_golden::{
-    assert_bad_graphs_are_refused, from_edges, knn500, knn500_points, numbers, planted, random_graph, Graph, AB, KNN500,
+    assert_bad_graphs_are_refused, from_edges, kept, knn500, knn500_points, numbers, planted, random_graph,
+    small_sessions, Graph, AB, KNN500,
 };
 use ndarray::{Array2, ArrayView2};
 
@@ -135,6 +136,19 @@ fn same_bits_for_any_number_of_threads() {
         }
         let reseeded = umap(&graph, &UmapParams { seed: 8, ..params }, &Session::with_threads(2)).expect("umap");
         assert!(bits(&one) != bits(&reseeded));
+    }
+}
+
+#[test]
+fn same_bits_from_memory_and_from_scratch() {
+    let params = UmapParams { n_epochs: Some(10), seed: 3, ..UmapParams::default() };
+    for graph in [knn500(), planted(), random_graph(3000, 2500, 4)] {
+        let first = run(&graph, &params);
+        for session in small_sessions(&graph) {
+            let found = umap_of(Origin::<&Graph>::Kept(kept(&graph, &session)), &params, &session).expect("umap");
+            assert_eq!((found.embedding, found.notes), (first.embedding.clone(), first.notes.clone()));
+            assert_eq!(session.scratch.used(), 0);
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The verbs `leiden` and `louvain`: the cells to cluster, and the result under scanpy's names.
 
 use super::groups::subgraph;
-use super::leiden::{leiden, louvain, LeidenParams, Objective, Partition};
-use super::links::Links;
+use super::leiden::{leiden_of, louvain_of, LeidenParams, Objective, Partition};
+use super::links::{owned_links, Links, Origin};
 use crate::element::{Categorical, Value};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -19,10 +19,10 @@ const GROUPS: &str = "groups of the cells";
 /// The algorithm that finds clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Algorithm {
-    /// [`leiden()`].
+    /// [`leiden()`](super::leiden()).
     #[default]
     Leiden,
-    /// [`louvain()`].
+    /// [`louvain()`](super::louvain()).
     Louvain,
 }
 
@@ -129,11 +129,16 @@ pub struct Clustering {
 }
 
 /// Clusters a graph by the algorithm of `job`.
-fn partition(graph: impl Links + Send + Sync, job: &Clustering, session: &Session) -> Result<Partition> {
+fn partition(graph: Origin<impl Links + Send + Sync>, job: &Clustering, session: &Session) -> Result<Partition> {
     match job.algorithm {
-        Algorithm::Leiden => leiden(graph, &job.params, session),
-        Algorithm::Louvain => louvain(graph, &job.params, session),
+        Algorithm::Leiden => leiden_of(graph, &job.params, session),
+        Algorithm::Louvain => louvain_of(graph, &job.params, session),
     }
+}
+
+/// Returns the graph of the cells to keep, or a copy of all of it.
+fn some_of(graph: &impl Links, keep: Option<&[bool]>) -> Result<CsMatI<f32, u32, usize>> {
+    keep.map_or_else(|| copied(graph), |keep| subgraph(graph, keep))
 }
 
 /// Copies a graph, so that its weights can be changed.
@@ -151,21 +156,29 @@ fn copied(graph: &impl Links) -> Result<CsMatI<f32, u32, usize>> {
 /// largest, and their parameters and quality for uns, as `scanpy.tl.leiden` or `scanpy.tl.louvain`.
 ///
 /// # Errors
-/// Errors of [`leiden()`]; [`Error::Parameter`] for a restriction to groups that do not exist.
+/// Errors of [`leiden()`](super::leiden()); [`Error::Parameter`] for a restriction to groups that do
+/// not exist.
 pub fn cluster(graph: impl Links + Send + Sync, job: &Clustering, session: &Session) -> Result<Patch> {
+    cluster_of(Origin::Memory(graph), job, session)
+}
+
+/// Works as [`cluster`], for a graph in memory or a kept one.
+///
+/// # Errors
+/// Errors of [`cluster`]; [`Error::Io`] where a kept graph cannot be read.
+pub fn cluster_of(graph: Origin<impl Links + Send + Sync>, job: &Clustering, session: &Session) -> Result<Patch> {
     let keep = job.restriction.as_ref().map(Restriction::keep).transpose()?;
     let found = if keep.is_none() && job.use_weights {
         partition(graph, job, session)?
     } else {
-        let mut some = match &keep {
-            Some(keep) => subgraph(&graph, keep)?,
-            None => copied(&graph)?,
+        let mut some = match graph {
+            Origin::Memory(graph) => some_of(&graph, keep.as_deref())?,
+            Origin::Kept(kept) => some_of(&owned_links(kept.read(session)?)?, keep.as_deref())?,
         };
-        drop(graph);
         if !job.use_weights {
             some.data_mut().iter_mut().for_each(|w| *w = 1.0);
         }
-        partition(some, job, session)?
+        partition(Origin::Memory(some), job, session)?
     };
     let clusters = match (&job.restriction, &keep) {
         (Some(restriction), Some(keep)) => restriction.relabel(keep, &found)?,

@@ -1,5 +1,6 @@
 //! From neighbours to the weighted graphs that UMAP and Leiden work on.
 
+use super::bandwidth::smooth_knn_dist;
 use super::knn::Knn;
 use super::union::{assemble, union, EDGES};
 use crate::error::{Error, Result};
@@ -8,11 +9,6 @@ use crate::session::{Held, Session};
 use rayon::prelude::*;
 use sprs::CsMatI;
 
-/// umap-learn's `SMOOTH_K_TOLERANCE` and `MIN_K_DIST_SCALE`.
-const SMOOTH_K_TOLERANCE: f64 = 1e-5;
-const MIN_K_DIST_SCALE: f64 = 1e-3;
-/// Steps of the bisection in `smooth_knn_dist`.
-const BISECTIONS: usize = 64;
 /// Rows per task.
 const ROWS: usize = 2048;
 
@@ -36,11 +32,12 @@ pub fn fuzzy_simplicial_set(knn: &Knn, session: &Session) -> Result<CsMatI<f32, 
     session.install(|| {
         let mut scales = memory::zeros::<[f32; 2]>(knn.n, EDGES)?;
         session.monitor.begin(knn.n as u64);
-        scales.par_chunks_mut(ROWS).zip(knn.distances.par_chunks(ROWS * knn.k)).try_for_each(
-            |(scales, distances)| {
+        scales.par_chunks_mut(ROWS).zip(knn.distances.par_chunks(ROWS * knn.k)).try_for_each_init(
+            Vec::new,
+            |beyond, (scales, distances)| {
                 session.monitor.check()?;
                 for (scale, distances) in scales.iter_mut().zip(distances.chunks_exact(knn.k)) {
-                    *scale = smooth_knn_dist(distances, target, mean).into();
+                    *scale = smooth_knn_dist(distances, target, mean, beyond).into();
                 }
                 session.monitor.advance(scales.len() as u64);
                 Ok(())
@@ -66,41 +63,6 @@ fn hold(knn: &Knn, session: &Session) -> Result<Held> {
     let links = knn.indices.len();
     let bytes = links.saturating_mul(2 * 8).saturating_add(knn.n.saturating_mul(8));
     session.hold(format!("the graph of {links} links between {} cells", knn.n), bytes)
-}
-
-/// Returns the bandwidth and the distance to the nearest different point, of one row of ascending
-/// distances that starts with the point itself: umap-learn's `smooth_knn_dist` with
-/// `local_connectivity = 1`. `mean` is over all rows.
-fn smooth_knn_dist(distances: &[f32], target: f64, mean: f64) -> (f32, f32) {
-    let rho = distances.iter().copied().find(|&d| d > 0.0).unwrap_or(0.0);
-    let others = distances.get(1..).unwrap_or_default();
-    let (mut low, mut high, mut sigma) = (0.0, f64::INFINITY, 1.0);
-    for _ in 0..BISECTIONS {
-        let sum: f64 = others
-            .iter()
-            .map(|&distance| {
-                let beyond = distance - rho;
-                if beyond > 0.0 {
-                    (-f64::from(beyond) / sigma).exp()
-                } else {
-                    1.0
-                }
-            })
-            .sum();
-        if (sum - target).abs() < SMOOTH_K_TOLERANCE {
-            break;
-        }
-        if sum > target {
-            high = sigma;
-            sigma = (low + high) / 2.0;
-        } else {
-            low = sigma;
-            sigma = if high.is_infinite() { sigma * 2.0 } else { (low + high) / 2.0 };
-        }
-    }
-    let typical =
-        if rho > 0.0 { distances.iter().map(|&d| f64::from(d)).sum::<f64>() / distances.len() as f64 } else { mean };
-    (sigma.max(MIN_K_DIST_SCALE * typical) as f32, rho)
 }
 
 /// Returns the Gaussian kernel graph of Haghverdi et al. (2016): n x n, f32, no diagonal, no stored

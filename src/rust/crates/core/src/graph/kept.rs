@@ -49,7 +49,7 @@ impl Kept {
             _ => return Ok(Err(value)),
         };
         let bytes = 4 * (data.len() + indices.len());
-        if bytes <= session.memory / SHARE || session.scratch.free() < bytes as u64 {
+        if !is_large(bytes, session) || session.scratch.free() < bytes as u64 {
             return Ok(Err(value));
         }
         let written = Scratch::new(&session.scratch).and_then(|file| {
@@ -98,10 +98,43 @@ impl Kept {
             data: Data::F32(values(file, 4 * *n_values as u64, *n_values, session)?),
         }))
     }
+
+    /// Returns the offset of each row of a graph, and the number of its links; `None` for an
+    /// embedding.
+    pub(super) fn starts(&self) -> Option<&[u64]> {
+        self.0.indptr.as_deref()
+    }
+
+    /// Returns the number of values: links of a graph.
+    pub(super) fn n_values(&self) -> usize {
+        self.0.n_values
+    }
+
+    /// Reads the columns of a graph.
+    ///
+    /// # Errors
+    /// Errors of [`Kept::read`].
+    pub(super) fn columns(&self, session: &Session) -> Result<Vec<u32>> {
+        values(&self.0.file, 0, self.0.n_values, session)
+    }
+
+    /// Reads the weights of a graph from number `from` on into `out`.
+    ///
+    /// # Errors
+    /// Errors of [`Kept::read`].
+    pub(super) fn weights(&self, from: usize, out: &mut [f32]) -> Result<()> {
+        self.0.file.read(4 * (self.0.n_values + from) as u64, as_bytes_mut(out))
+    }
+}
+
+/// Returns whether so many bytes are more than an element of the session may take in memory while
+/// they are not at work.
+pub(super) fn is_large(bytes: usize, session: &Session) -> bool {
+    bytes > session.memory / SHARE
 }
 
 /// Appends values to the file, piece by piece.
-fn append<T: Number>(file: &Scratch, values: &[T], session: &Session) -> Result<()> {
+pub(super) fn append<T: Number>(file: &Scratch, values: &[T], session: &Session) -> Result<()> {
     for piece in as_bytes(values).chunks(PIECE) {
         session.monitor.check()?;
         file.append(piece)?;
@@ -110,7 +143,7 @@ fn append<T: Number>(file: &Scratch, values: &[T], session: &Session) -> Result<
 }
 
 /// Reads `n` values from offset `at` on, piece by piece.
-fn values<T: Plain + Zero>(file: &Scratch, at: u64, n: usize, session: &Session) -> Result<Vec<T>> {
+pub(super) fn values<T: Plain + Zero>(file: &Scratch, at: u64, n: usize, session: &Session) -> Result<Vec<T>> {
     let mut out = memory::zeros::<T>(n, KEPT)?;
     let mut at = at;
     for piece in as_bytes_mut(&mut out).chunks_mut(PIECE) {

@@ -1,6 +1,7 @@
 //! The types of matrices over cells that the verbs of this room take: owned, or borrowed from the
 //! caller.
 
+use super::kept::Kept;
 use crate::element::{Data, Number, Sparse, SparseFormat, Value};
 use crate::error::{Error, Result};
 use crate::memory;
@@ -34,6 +35,33 @@ impl<L: Links> Links for &L {
 
 /// A matrix over cells, each part of which is owned or borrowed.
 pub type SharedLinks<'a> = CsMatBase<f32, u32, Cow<'a, [usize]>, Cow<'a, [u32]>, Cow<'a, [f32]>, usize>;
+
+/// A graph that is read once, in memory or still in the scratch file where the core keeps it.
+#[derive(Debug)]
+pub enum Origin<L> {
+    /// A graph in memory, handed over or borrowed.
+    Memory(L),
+    /// A kept graph, of which no more is read at a time than is at work.
+    Kept(Kept),
+}
+
+impl<L: Links> Origin<L> {
+    /// Returns the number of cells.
+    pub fn rows(&self) -> usize {
+        match self {
+            Origin::Memory(links) => links.borrowed().rows(),
+            Origin::Kept(kept) => kept.shape()[0],
+        }
+    }
+
+    /// Returns the number of links.
+    pub fn nnz(&self) -> usize {
+        match self {
+            Origin::Memory(links) => links.borrowed().nnz(),
+            Origin::Kept(kept) => kept.n_values(),
+        }
+    }
+}
 
 /// Makes a square CSR matrix with borrowed `indices` and `data`. Returns `None` where the columns
 /// of a row do not ascend, or the parts contradict each other.

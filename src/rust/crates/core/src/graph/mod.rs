@@ -21,6 +21,7 @@
 //! ```
 
 mod ahead;
+mod bandwidth;
 pub mod clusters;
 pub mod connectivities;
 pub mod dendrogram;
@@ -46,7 +47,7 @@ pub mod transfer;
 pub mod umap;
 mod union;
 
-pub use clusters::{cluster, Algorithm, Clustering, Restriction};
+pub use clusters::{cluster, cluster_of, Algorithm, Clustering, Restriction};
 pub use connectivities::{distances_matrix, fuzzy_simplicial_set, gauss_connectivities, gauss_of_all};
 pub use dendrogram::{dendrogram, Correlation, Dendrogram};
 pub use density::embedding_density;
@@ -56,10 +57,10 @@ pub use groups::subgraph;
 pub use harmony::{harmony, Factor, Harmonised, HarmonyParams};
 pub use kept::Kept;
 pub use knn::{knn, knn_by_batch, Batches, Knn, KnnParams, KnnResult, Method, Metric, Pairwise};
-pub use leiden::{leiden, louvain, modularity, LeidenParams, Objective, Partition};
+pub use leiden::{leiden, leiden_of, louvain, louvain_of, modularity, LeidenParams, Objective, Partition};
 pub use linkage::LinkageMethod;
 pub(crate) use links::owned_links;
-pub use links::{from_sprs, shared_links, to_sprs, Links, SharedLinks};
+pub use links::{from_sprs, shared_links, to_sprs, Links, Origin, SharedLinks};
 pub use neighbors::{neighbors, neighbors_of, Kernel, Neighbors, NeighborsParams};
 pub use paga::{paga, Paga};
 pub use patches::{
@@ -68,4 +69,4 @@ pub use patches::{
 };
 pub use sketch::{geometric_sketch, leverage_scores, sample_by_weight, sample_with_replacement};
 pub use transfer::{neighbors_across, Across, Votes};
-pub use umap::{umap, Init, Mode, UmapParams, UmapResult};
+pub use umap::{umap, umap_of, Init, Mode, UmapParams, UmapResult};

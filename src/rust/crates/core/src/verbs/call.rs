@@ -5,7 +5,7 @@ use super::args::Args;
 use crate::chain::LazyMatrix;
 use crate::element::{Array, Strings, Value};
 use crate::error::{Error, Result};
-use crate::graph::{owned_links, Kept, SharedLinks};
+use crate::graph::{owned_links, Kept, Origin, SharedLinks};
 use crate::memory;
 use crate::patch::Patch;
 use crate::session::Session;
@@ -143,6 +143,18 @@ impl<'a> Call<'a> {
             Some(Input::Graph(g)) => owned_links(g),
             Some(Input::Kept(kept)) => owned_links(kept.read(session)?),
             _ => Err(self.missing("graph")),
+        }
+    }
+
+    /// Returns the graph for one reading: what the core keeps stays in its scratch file.
+    pub(super) fn origin(&mut self, session: &Session) -> Result<Origin<SharedLinks<'a>>> {
+        match self.inputs.remove("graph") {
+            Some(Input::Kept(kept)) if kept.is_graph() => Ok(Origin::Kept(kept)),
+            Some(other) => {
+                self.inputs.insert("graph".to_owned(), other);
+                self.graph(session).map(Origin::Memory)
+            }
+            None => Err(self.missing("graph")),
         }
     }
 

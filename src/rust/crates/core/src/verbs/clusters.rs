@@ -99,7 +99,7 @@ static LOUVAIN: Verb = Verb {
 };
 
 fn clustered(call: &mut Call<'_>, algorithm: Algorithm, objective: Objective, session: &Session) -> Result<Outcome> {
-    let graph = call.graph(session)?;
+    let graph = call.origin(session)?;
     // The first text is the column, the others are the groups chosen.
     let restriction = call.opt_groups("restrict_to").map(|groups| {
         let mut named = call.args.texts("restrict_to")?.into_iter();
@@ -120,5 +120,5 @@ fn clustered(call: &mut Call<'_>, algorithm: Algorithm, objective: Objective, se
         restriction: restriction.transpose()?,
         key_added: args.opt_text("key_added")?.map(str::to_owned),
     };
-    Ok(Outcome { patch: graph::cluster(&graph, &job, session)?, ..Outcome::default() })
+    Ok(Outcome { patch: graph::cluster_of(graph, &job, session)?, ..Outcome::default() })
 }

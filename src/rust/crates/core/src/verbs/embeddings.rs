@@ -51,7 +51,7 @@ static UMAP: Verb = Verb {
     needs: &[GRAPH, need("init_pos", Source::Start)],
     gives: &["obsm/X_umap", "uns/umap", "obsm/{key_added}", "uns/{key_added}"],
     run: |call, session| {
-        let (graph, start) = (call.graph(session)?, call.opt_points("init_pos", session)?);
+        let (graph, start) = (call.origin(session)?, call.opt_points("init_pos", session)?);
         let args = &call.args;
         let init = match (args.word("init_pos")?, start) {
             (Some("pca"), Some(p)) => Init::Pca(p.into_owned()),
@@ -78,7 +78,7 @@ static UMAP: Verb = Verb {
             mode: if args.flag("parallel")? { Mode::Batch } else { Mode::Sequential },
             seed: args.seed()?,
         };
-        let found = graph::umap(&graph, &params, session)?;
+        let found = graph::umap_of(graph, &params, session)?;
         let patch = graph::umap_patch(&found, params.seed, args.opt_text("key_added")?);
         Ok(Outcome { patch, notes: notes(found.notes), ..Outcome::default() })
     },

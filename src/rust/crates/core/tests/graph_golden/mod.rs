@@ -1,6 +1,8 @@
 //! Reads the files that `tests/golden/make_graph.py` wrote, and holds helpers of the graph tests.
 #![allow(dead_code)]
 
+use anndataoom_core::graph::{from_sprs, Kept};
+use anndataoom_core::{element::Value, Session};
 use sprs::CsMatI;
 
 /// A symmetric CSR graph.
@@ -84,6 +86,22 @@ pub fn random_graph(n: usize, n_edges: usize, seed: u64) -> Graph {
         .filter(|&(i, j, _)| i != j)
         .collect();
     from_edges(n, &edges)
+}
+
+/// Moves a copy of a graph to a scratch file of a session with little memory.
+pub fn kept(graph: &Graph, session: &Session) -> Kept {
+    Kept::new(Value::Sparse(from_sprs(graph.clone())), session).expect("a scratch file").expect("a large graph")
+}
+
+/// Returns sessions in which everything is large: with unlimited scratch space, and with space for
+/// `graph` and some bytes more.
+pub fn small_sessions(graph: &Graph) -> Vec<Session> {
+    let session = Session { memory: 64, ..Session::with_threads(2) };
+    let limits = [None, Some(0), Some(1 << 10), Some(12 * graph.nnz())];
+    let limits = limits.map(|more| more.map(|more| (8 * graph.nnz() + more) as u64));
+    // Each has a space of its own.
+    let space = |limit| Session { scratch: Session::default().scratch.limited(limit), ..session.clone() };
+    limits.into_iter().map(space).collect()
 }
 
 /// Checks the classes of the errors of bad graphs, for any verb.

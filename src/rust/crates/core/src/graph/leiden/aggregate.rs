@@ -1,11 +1,12 @@
 //! A network of one level, and the network of its clusters.
 
+use super::aside::{Filed, Growing};
 use crate::error::Result;
 use crate::graph::ahead::{ahead, ahead_around};
 use crate::graph::groups::members;
 use crate::graph::symmetric::{Graph, OwnGraph};
 use crate::memory;
-use crate::session::Monitor;
+use crate::session::Session;
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
@@ -84,7 +85,7 @@ impl Tally {
         Ok(Tally { weight: memory::zeros(n_clusters, CLUSTERS)?, touched: vec![0], count: 0 })
     }
 
-    /// Adds weights above 0 to the sums of their clusters.
+    /// Adds weights other than 0 to the sums of their clusters.
     #[inline]
     pub(super) fn add(&mut self, weights: impl Iterator<Item = (u32, f64)>) {
         for (cluster, weight) in weights {
@@ -165,19 +166,35 @@ pub(super) fn renumber(membership: &mut [u32]) -> Result<usize> {
     Ok(count as usize)
 }
 
-/// Returns the network whose nodes are the `n_parts` clusters of `part`, and the partition of these
-/// nodes induced by the coarser `clusters`.
+/// A level that is made: its edges may be in scratch files.
+pub(super) struct Made {
+    graph: Growing,
+    size: Vec<f64>,
+}
+
+impl Made {
+    /// Returns the level, in memory. The network that it was made of should be freed before.
+    ///
+    /// # Errors
+    /// Errors of [`Filed::read`].
+    pub(super) fn level(self, session: &Session) -> Result<Level> {
+        Ok(Level { graph: self.graph.grown(session)?, size: self.size })
+    }
+}
+
+/// Makes the network whose nodes are the `n_parts` clusters of `part`. Returns it with the
+/// partition of these nodes induced by the coarser `clusters`.
 pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
     network: &Network<W>,
     part: &[u32],
     n_parts: usize,
     clusters: &[u32],
-    monitor: &Monitor,
-) -> Result<(Level, Vec<u32>)> {
+    session: &Session,
+) -> Result<(Made, Vec<u32>)> {
     let (start, members) = members(part, n_parts)?;
     let tallies = Tallies::default();
     let made = |block: usize| {
-        monitor.check()?;
+        session.monitor.check()?;
         let mut tally = tallies.take(n_parts)?;
         let mut level = Level { graph: OwnGraph::with_room(PARTS, 0, CLUSTERS)?, size: Vec::new() };
         let mut first = Vec::with_capacity(PARTS);
@@ -202,27 +219,23 @@ pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
         tallies.give(tally);
         Ok((first, level))
     };
-    let mut level = Level { graph: OwnGraph::with_room(n_parts, 0, CLUSTERS)?, size: memory::room(n_parts, CLUSTERS)? };
+    let bytes = network.graph.indices.len() * (size_of::<u32>() + size_of::<W>());
+    let graph = Growing::new(n_parts, Filed::new(bytes, session))?;
+    let mut all = Made { graph, size: memory::room(n_parts, CLUSTERS)? };
     let mut induced = memory::room(n_parts, CLUSTERS)?;
     let n_blocks = n_parts.div_ceil(PARTS);
     for from in (0..n_blocks).step_by(TOGETHER) {
         let blocks = (from..n_blocks.min(from + TOGETHER)).into_par_iter();
         let blocks: Vec<(Vec<usize>, Level)> = blocks.map(made).collect::<Result<_>>()?;
         for (first, block) in blocks {
-            let (all, part) = (&mut level.graph, &block.graph);
-            let before = all.indices.len();
-            all.indptr.extend(part.indptr.iter().skip(1).map(|end| before + end));
-            memory::reserve(&mut all.indices, part.indices.len(), CLUSTERS)?;
-            memory::reserve(&mut all.data, part.data.len(), CLUSTERS)?;
-            all.indices.extend_from_slice(&part.indices);
-            all.data.extend_from_slice(&part.data);
-            level.size.extend_from_slice(&block.size);
+            all.graph.append(&block.graph, session)?;
+            all.size.extend_from_slice(&block.size);
             // A part is within one cluster, so its first member has the cluster of all.
             induced.extend(first.iter().map(|&node| clusters[node]));
         }
     }
     renumber_wide(&mut induced, clusters.len())?;
-    Ok((level, induced))
+    Ok((all, induced))
 }
 
 /// Replaces labels below `bound` as [`renumber`] does.

@@ -5,11 +5,13 @@
 //! the number of threads.
 
 mod aggregate;
+mod aside;
 mod components;
 mod moving;
 mod refine;
+mod sweep;
 
-use super::links::Links;
+use super::links::{Links, Origin};
 use super::locality::Renumbered;
 use super::random::Stream;
 use super::symmetric::{check, Graph};
@@ -17,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::{Monitor, Session};
 use aggregate::{aggregate, renumber, Network, CLUSTERS};
+use aside::Base;
 use rayon::prelude::*;
 
 /// The objective that is maximised. A is the weight matrix, k_i = sum of row i, S = sum of A; i, j
@@ -81,6 +84,18 @@ pub struct Partition {
 /// [`Error::Shape`] for a graph that is not square, [`Error::Values`] for negative or non-finite
 /// weights, [`Error::Cancelled`].
 pub fn leiden(connectivities: impl Links + Send + Sync, params: &LeidenParams, session: &Session) -> Result<Partition> {
+    leiden_of(Origin::Memory(connectivities), params, session)
+}
+
+/// Works as [`leiden`], for a graph in memory or a kept one.
+///
+/// # Errors
+/// Errors of [`leiden`]; [`Error::Io`] where a kept graph cannot be read.
+pub fn leiden_of(
+    connectivities: Origin<impl Links + Send + Sync>,
+    params: &LeidenParams,
+    session: &Session,
+) -> Result<Partition> {
     run(connectivities, params, true, session)
 }
 
@@ -91,6 +106,18 @@ pub fn leiden(connectivities: impl Links + Send + Sync, params: &LeidenParams, s
 /// Errors of [`leiden`].
 pub fn louvain(
     connectivities: impl Links + Send + Sync,
+    params: &LeidenParams,
+    session: &Session,
+) -> Result<Partition> {
+    louvain_of(Origin::Memory(connectivities), params, session)
+}
+
+/// Works as [`louvain`], for a graph in memory or a kept one.
+///
+/// # Errors
+/// Errors of [`leiden_of`].
+pub fn louvain_of(
+    connectivities: Origin<impl Links + Send + Sync>,
     params: &LeidenParams,
     session: &Session,
 ) -> Result<Partition> {
@@ -111,7 +138,7 @@ pub fn modularity(connectivities: &impl Links, membership: &[u32], resolution: f
     let mut membership = memory::copied(membership, CLUSTERS)?;
     renumber_any(&mut membership);
     let problem = Problem::new(graph, Objective::Modularity, resolution)?;
-    Session::with_threads(1).install(|| quality(&problem, &membership))
+    Session::with_threads(1).install(|| quality(graph, &problem, &membership))
 }
 
 /// The number of vertices up to which a graph is stable only after three iterations in a row that
@@ -124,39 +151,36 @@ const LEAST_RISE: f64 = 5e-5;
 /// Vertices per parallel task.
 const VERTICES: usize = 4096;
 
-/// The graph, with the two numbers that unify both objectives. The gain of moving a node of size s
+/// The numbers that unify both objectives. The gain of moving a node of size s
 /// into a cluster of size S is (weight to it) - `penalty` s S; sizes are sums of strengths
 /// (modularity) or counts (CPM).
-struct Problem<'a> {
-    graph: Graph<'a>,
+struct Problem {
     size: Vec<f64>,
     penalty: f64,
     total: f64,
 }
 
-impl<'a> Problem<'a> {
-    fn new(graph: Graph<'a>, objective: Objective, resolution: f64) -> Result<Self> {
+impl Problem {
+    fn new(graph: Graph, objective: Objective, resolution: f64) -> Result<Self> {
         let n = graph.n_vertices();
         let mut strength = memory::zeros::<f64>(n, CLUSTERS)?;
         let of = |(i, to): (usize, &mut f64)| *to = graph.row(i).1.iter().map(|&w| f64::from(w)).sum();
         strength.par_iter_mut().enumerate().for_each(of);
         let total: f64 = strength.iter().sum();
         Ok(match objective {
-            Objective::Modularity if total > 0.0 => {
-                Problem { graph, size: strength, penalty: resolution / total, total }
-            }
-            Objective::Modularity => Problem { graph, size: strength, penalty: 0.0, total },
-            Objective::Cpm => Problem { graph, size: memory::filled(n, 1.0, CLUSTERS)?, penalty: resolution, total },
+            Objective::Modularity if total > 0.0 => Problem { size: strength, penalty: resolution / total, total },
+            Objective::Modularity => Problem { size: strength, penalty: 0.0, total },
+            Objective::Cpm => Problem { size: memory::filled(n, 1.0, CLUSTERS)?, penalty: resolution, total },
         })
     }
 
-    fn network(&self) -> Network<'_, f32> {
-        Network { graph: self.graph, size: &self.size }
+    fn network<'a>(&'a self, graph: Graph<'a>) -> Network<'a, f32> {
+        Network { graph, size: &self.size }
     }
 }
 
 /// Returns the value of the objective for clusters numbered below n.
-fn quality(problem: &Problem, membership: &[u32]) -> Result<f64> {
+fn quality(graph: Graph, problem: &Problem, membership: &[u32]) -> Result<f64> {
     if problem.total <= 0.0 {
         return Ok(0.0);
     }
@@ -165,7 +189,7 @@ fn quality(problem: &Problem, membership: &[u32]) -> Result<f64> {
     let within = |block: usize| {
         let vertices = block * VERTICES..((block + 1) * VERTICES).min(membership.len());
         let of = |i: usize| {
-            let (columns, weights) = problem.graph.row(i);
+            let (columns, weights) = graph.row(i);
             let same = columns.iter().zip(weights).filter(|(&j, _)| membership[j as usize] == membership[i]);
             same.map(|(_, &w)| f64::from(w)).sum::<f64>()
         };
@@ -179,7 +203,7 @@ fn quality(problem: &Problem, membership: &[u32]) -> Result<f64> {
 }
 
 fn run(
-    connectivities: impl Links + Send + Sync,
+    connectivities: Origin<impl Links + Send + Sync>,
     params: &LeidenParams,
     refining: bool,
     session: &Session,
@@ -193,17 +217,15 @@ fn run(
         return Err(Error::parameter("n_iterations", "at least 1, or negative (until nothing changes)", 0));
     }
     let name = if refining { "leiden" } else { "louvain" };
-    let graph = connectivities.borrowed();
+    let (n, links) = (connectivities.rows(), connectivities.nnz());
     // A copy of the graph, and numbers of its vertices.
-    let bytes = graph.nnz().saturating_add(3 * graph.rows()).saturating_mul(8);
-    let _held = session.hold(format!("{name} of {} cells with {} links", graph.rows(), graph.nnz()), bytes)?;
+    let bytes = links.saturating_add(3 * n).saturating_mul(8);
+    let _held = session.hold(format!("{name} of {n} cells with {links} links"), bytes)?;
     session.install(|| {
         let monitor = &*session.monitor;
-        let renumbered = Renumbered::new(check(&connectivities.borrowed(), name, monitor)?, monitor)?;
-        // The renumbered copy replaces the graph: a graph that was handed over is freed here.
-        drop(connectivities);
-        let problem = Problem::new(renumbered.graph(), params.objective, params.resolution)?;
-        let n = problem.graph.n_vertices();
+        let mut renumbered = Renumbered::from_origin(connectivities, name, session)?;
+        let mut base = Base::new(renumbered.hand_over(), session)?;
+        let problem = Problem::new(base.graph(), params.objective, params.resolution)?;
         let mut membership: Vec<u32> = memory::collected(0..n as u32, CLUSTERS)?;
         let mut done = 0u64;
         // Another random refinement may find a gain that one missed; this is worth its time on
@@ -214,10 +236,11 @@ fn run(
         loop {
             let mut idle = 0;
             while idle < patience && more(done) {
-                let moved = iterate(&problem, params, refining, &mut membership, done, monitor)?;
+                let moved = iterate(&mut base, &problem, params, refining, &mut membership, done, session)?;
+                base.take_back(session)?;
                 let mut rising = moved;
                 if moved && n > SMALL && params.n_iterations < 0 {
-                    let now = quality(&problem, &membership)?;
+                    let now = quality(base.graph(), &problem, &membership)?;
                     rising = now - before >= LEAST_RISE;
                     before = now;
                 }
@@ -226,11 +249,11 @@ fn run(
             }
             // Leiden's levels end with connected clusters, except when the refinement finds nothing
             // to merge.
-            if !refining || !components::split(problem.graph, &mut membership, monitor)? || !more(done) {
+            if !refining || !components::split(base.graph(), &mut membership, monitor)? || !more(done) {
                 break;
             }
         }
-        let quality = quality(&problem, &membership)?;
+        let quality = quality(base.graph(), &problem, &membership)?;
         let mut membership = renumbered.restore(&membership, 1)?;
         let n_clusters = order_by_size(&mut membership)?;
         Ok(Partition { membership, n_clusters, quality, n_iterations: done as usize })
@@ -239,18 +262,22 @@ fn run(
 
 /// Runs one iteration: moves, refines and aggregates until nothing is left to aggregate. Returns
 /// whether any node moved.
+///
+/// The graph in `base` is put aside as soon as there is a level above it.
 fn iterate(
+    base: &mut Base,
     problem: &Problem,
     params: &LeidenParams,
     refining: bool,
     membership: &mut [u32],
     iteration: u64,
-    monitor: &Monitor,
+    session: &Session,
 ) -> Result<bool> {
+    let monitor = &*session.monitor;
     let penalty = problem.penalty;
     let random = |level: u64| Stream::new(params.seed, iteration, level);
     let mut stream = random(0);
-    let network = problem.network();
+    let network = problem.network(base.graph());
     let mut moved = moving::move_nodes(&network, membership, penalty, &mut stream, monitor)?;
 
     // `node_of[v]` is the node of the present level that holds vertex v; `clusters` is the
@@ -267,7 +294,10 @@ fn iterate(
         membership.copy_from_slice(&clusters);
         return Ok(moved);
     }
-    let (mut level, mut upper) = aggregate(&network, &node_of, n_nodes, &clusters, monitor)?;
+    let (made, mut upper) = aggregate(&network, &node_of, n_nodes, &clusters, session)?;
+    drop(clusters);
+    base.put_aside();
+    let mut level = made.level(session)?;
     for depth in 1.. {
         let mut stream = random(depth);
         let network = level.network();
@@ -285,9 +315,10 @@ fn iterate(
         if n_finer == n_nodes {
             break;
         }
-        let next = aggregate(&network, &finer, n_finer, &upper, monitor)?;
+        let (made, next) = aggregate(&network, &finer, n_finer, &upper, session)?;
         node_of.iter_mut().for_each(|node| *node = finer[*node as usize]);
-        (level, upper) = next;
+        drop(level);
+        (level, upper) = (made.level(session)?, next);
         n_nodes = n_finer;
     }
     membership.iter_mut().zip(&node_of).for_each(|(cluster, &node)| *cluster = upper[node as usize]);

@@ -16,9 +16,9 @@ mod sequential;
 pub use curve::find_ab_params;
 pub use init::Init;
 
-use super::links::Links;
+use super::links::{Links, Origin};
 use super::locality::Renumbered;
-use super::symmetric::{check, Graph};
+use super::symmetric::Graph;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::Session;
@@ -107,6 +107,18 @@ pub struct UmapResult {
 /// [`Error::Shape`] for a graph that is not square or a start of the wrong shape, [`Error::Values`]
 /// for negative or non-finite weights or start positions, [`Error::Cancelled`].
 pub fn umap(connectivities: impl Links + Send + Sync, params: &UmapParams, session: &Session) -> Result<UmapResult> {
+    umap_of(Origin::Memory(connectivities), params, session)
+}
+
+/// Works as [`umap`], for a graph in memory or a kept one.
+///
+/// # Errors
+/// Errors of [`umap`]; [`Error::Io`] where a kept graph cannot be read.
+pub fn umap_of(
+    connectivities: Origin<impl Links + Send + Sync>,
+    params: &UmapParams,
+    session: &Session,
+) -> Result<UmapResult> {
     validate(params)?;
     let (a, b) = match (params.a, params.b) {
         (Some(a), Some(b)) => (a, b),
@@ -114,18 +126,14 @@ pub fn umap(connectivities: impl Links + Send + Sync, params: &UmapParams, sessi
         (Some(a), None) => return Err(Error::parameter("a, b", "both or neither", format!("a = {a} alone"))),
         (None, Some(b)) => return Err(Error::parameter("a, b", "both or neither", format!("b = {b} alone"))),
     };
-    let view = connectivities.borrowed();
+    let (n, links) = (connectivities.rows(), connectivities.nnz());
     // A copy of the graph, and the positions with the moments of the optimiser.
-    let held = view.nnz().saturating_add(2 * params.n_components.saturating_mul(view.rows()));
-    let what = format!("umap of {} cells in {} components", view.rows(), params.n_components);
+    let held = links.saturating_add(2 * params.n_components.saturating_mul(n));
+    let what = format!("umap of {n} cells in {} components", params.n_components);
     let _held = session.hold(what, held.saturating_mul(8))?;
     session.install(|| {
-        let renumbered =
-            Renumbered::new(check(&connectivities.borrowed(), "umap", &session.monitor)?, &session.monitor)?;
-        // The renumbered copy replaces the graph: a graph that was handed over is freed here.
-        drop(connectivities);
+        let renumbered = Renumbered::from_origin(connectivities, "umap", session)?;
         let graph = renumbered.graph();
-        let n = graph.n_vertices();
         let n_epochs = params.n_epochs.unwrap_or(if n <= 10_000 { 500 } else { 200 });
         let start = init::positions(&renumbered, params, &session.monitor)?;
         let curve = Curve::new(a, b, params.gamma);
