@@ -13,6 +13,7 @@ use anndataoom_core::patch::Patch;
 use anndataoom_core::session::Monitor;
 use anndataoom_core::{memory, Error, Result};
 use extendr_api::prelude::*;
+use extendr_api::AsTypedSlice;
 
 /// Integers above 2^53 are not all exact in an R double.
 const EXACT: u64 = 1 << 53;
