@@ -22,7 +22,7 @@ test_that("recompress = TRUE compresses untouched matrices anew", {
   expect_error(write_h5ad(adata, path, compression = "zstd", compression_opts = 0), "1 to 22 for zstd", class = "anndataoom_error_parameter")
   expect_error(write_h5ad(adata, path, compression = "gzip", compression_opts = 12), "0 to 9 for gzip", class = "anndataoom_error_parameter")
   expect_error(
-    write_h5ad(adata, path, compression = "lzf", compression_opts = 4), "must be none, as 'lzf' has no levels, found 4",
+    write_h5ad(adata, path, compression = "lzf", compression_opts = 4), "expected none, as 'lzf' has no levels, found 4",
     class = "anndataoom_error_parameter"
   )
   expect_error(write_h5ad(adata, path, recompress = NA), "recompress", class = "anndataoom_error_parameter")
