@@ -133,10 +133,10 @@ pub fn simulate_doublets(x: &LazyMatrix, options: &DoubletOptions, session: &Ses
     Ok(Doublets { cells, parents, coordinates, n_comps })
 }
 
-/// Returns the needs of the passes of [`simulate_doublets`] over the counts of a matrix, with
-/// scanpy's defaults: filters, which leave the totals, and variable genes, then totals and
-/// deviations of the variable genes. Returns also the number of later passes, over the variable
-/// genes alone.
+/// Returns the [`Needs`] of the passes of [`simulate_doublets`] over all counts, with scanpy's
+/// defaults, for the plan of `ops::explain`. These passes filter cells and genes, find the variable
+/// genes, and compute totals and deviations. Passes whose results are known are left out. Returns
+/// also the number of later passes, over the variable genes alone.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
