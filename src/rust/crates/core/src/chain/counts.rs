@@ -62,7 +62,8 @@ struct RowCounts {
     detected: Option<Numbers>,
 }
 
-/// Sums and moments of the columns of a selection, all of whose values are non-negative and finite.
+/// Sums and moments of the columns of a selection. All values of the selection are finite and not
+/// negative.
 #[derive(Debug)]
 pub(crate) struct ColumnCounts {
     /// The sum of each column.
@@ -136,8 +137,9 @@ fn places(part: Option<&[u32]>, whole: Option<&[u32]>, n: usize) -> Option<Place
 }
 
 impl LazyMatrix {
-    /// Returns the sums of the rows as far as earlier passes left them, for this selection or one
-    /// that it is part of; `None` for a chain with operations.
+    /// Returns the sums of the rows if an earlier pass left them for this selection, or for a
+    /// selection of which this one is a part. Returns `None` where no pass did, and for a chain
+    /// with operations.
     pub(crate) fn known_rows(&self, session: &Session) -> Option<KnownRows> {
         let facts = self.facts(session).filter(|_| self.nodes.is_empty())?;
         let n = self.source.shape().0;
@@ -165,8 +167,9 @@ impl LazyMatrix {
         (0..).zip(&columns.sums).all(|(place, &sum)| kept.next_if_eq(&place).is_some() || sum == 0.0)
     }
 
-    /// Returns sums and moments of the columns as far as an earlier pass over the same rows left
-    /// them; `None` for a chain with operations.
+    /// Returns sums and moments of the columns if an earlier pass over the same rows left them. A
+    /// pass over more columns serves, too, if all its values are whole numbers. Returns `None`
+    /// where there was no such pass, and for a chain with operations.
     pub(crate) fn known_columns(&self, session: &Session) -> Option<ColumnCounts> {
         let facts = self.facts(session).filter(|_| self.nodes.is_empty())?;
         let (known, columns) = facts.columns.as_deref()?;
@@ -192,9 +195,10 @@ impl LazyMatrix {
         Some(ColumnCounts { sums, detected, mean, m2, whole: *whole })
     }
 
-    /// Keeps the sums of the rows for later calls, and how many of their values are not 0, where
-    /// these were counted. Does nothing for a chain with operations, for sums that doubles may not
-    /// hold, or where memory is short.
+    /// Keeps the sums of the rows for later calls and, where they were counted, the numbers of
+    /// values that are not 0. Does nothing for a chain with operations, for sums of integers of
+    /// 2^53 or more (which f64 may not hold), or where memory is short. Sums alone do not replace
+    /// sums and numbers of the same selection.
     pub(crate) fn learn_rows(&self, sums: &[f64], detected: Option<&[f64]>, session: &Session) {
         const GAPS: f64 = (1u64 << 53) as f64;
         if self.dtype() != self.dtype().float() && sums.iter().any(|&sum| sum >= GAPS) {

@@ -1,5 +1,5 @@
-//! Facts that a session keeps about the stored matrix below a chain. They are found by every chain
-//! on that matrix and dropped with the last of them.
+//! Facts that a session keeps about the stored matrix below a chain. Every chain on that matrix
+//! finds them. They are dropped with the last chain on it, except facts about the counts of a file.
 
 use super::counts::Facts;
 use super::selection::Selection;
@@ -29,6 +29,7 @@ struct Known<T> {
 }
 
 impl super::LazyMatrix {
+    /// Returns the rows and columns that this chain selects.
     pub(super) fn selection(&self) -> Selection {
         Selection { rows: self.rows.clone(), columns: self.columns.clone() }
     }
@@ -44,7 +45,7 @@ impl super::LazyMatrix {
         Some(format!("counts {} {} {:?} {stamp:?}", place.store, place.element, self.source.shape()))
     }
 
-    /// Returns the facts about the counts of the stored matrix.
+    /// Returns the facts about the counts of the stored matrix; `None` where no pass left any.
     pub(super) fn facts(&self, session: &Session) -> Option<Arc<Facts>> {
         if let Some(known) = session.caches.find::<OfThis>(&self.identity) {
             return Some(known.0.clone());
@@ -54,8 +55,9 @@ impl super::LazyMatrix {
         Some(facts)
     }
 
-    /// Keeps facts about the counts of the stored matrix, in place of those before. They outlive
-    /// the matrix until facts about another one are kept.
+    /// Keeps facts about the counts of the stored matrix, in place of earlier facts. Facts about a
+    /// file outlive the last chain on it, for chains on the same file when it is opened again. They
+    /// are dropped when facts about another matrix are kept.
     pub(super) fn keep_facts(&self, facts: Facts, session: &Session) {
         let facts = Arc::new(facts);
         session.caches.keep(&self.identity, OfThis(facts.clone()));

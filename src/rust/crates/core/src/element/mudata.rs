@@ -53,7 +53,8 @@ pub fn modality(store: &Arc<Store>, name: Option<&str>) -> Result<String> {
 }
 
 /// Reads the columns of the file's own table `axis` ("obs" or "var") for the entries of the
-/// modality `name`. Columns that repeat those of a modality ("rna:leiden") are left out.
+/// modality `name`. Columns that repeat those of a modality ("rna:leiden") are left out. The result
+/// is empty where the file has no such table, or no map to the modality.
 ///
 /// # Errors
 /// The errors of reading; [`Error::Format`] for a map that does not give every entry of the

@@ -12,8 +12,9 @@ const PLACE: &str = "uns/neighbors";
 /// Keys of the graphs that are moved.
 const GRAPHS: [&str; 2] = ["distances", "connectivities"];
 
-/// Returns the keys and paths of the moved elements of obsp in a file of `n_obs` cells. Only
-/// matrices of cells x cells are moved; anndata refuses a file with others.
+/// Returns the key and the path of each graph of `uns/neighbors` that is shown as an element of
+/// obsp, in a file of `n_obs` cells. Only matrices of cells x cells are moved; anndata refuses a
+/// file with others.
 pub(super) fn moved(store: &Arc<Store>, n_obs: usize) -> Vec<(String, String)> {
     let of_cells = |key: &&str| graph_shape(store, key).is_some_and(|shape| shape == [n_obs, n_obs]);
     GRAPHS.into_iter().filter(of_cells).map(|key| (key.to_owned(), format!("{PLACE}/{key}"))).collect()
@@ -30,7 +31,8 @@ fn graph_shape(store: &Arc<Store>, key: &str) -> Option<Vec<usize>> {
     (matrix && found.shape.len() == 2 && found.dtype.as_deref() != Some("compound")).then_some(found.shape)
 }
 
-/// Returns the keys that the element at `path` does not show because they are in obsp.
+/// Returns the keys of the element at `path` that are shown in obsp instead; none for any path but
+/// `uns/neighbors`.
 pub(super) fn missing_from(store: &Arc<Store>, path: &str) -> Vec<String> {
     if path.trim_matches('/') != PLACE {
         return Vec::new();
@@ -51,8 +53,8 @@ pub(super) fn without_moved(store: &Arc<Store>, path: &str, value: Value) -> Val
     }
 }
 
-/// Returns whether no part of the element at `path` was moved to obsp, so that it may be copied
-/// unchanged.
+/// Returns whether the element at `path` has no part that is shown in obsp instead, so that the
+/// element may be copied unchanged.
 pub(crate) fn is_whole(store: &Arc<Store>, path: &str) -> bool {
     missing_from(store, path).is_empty()
 }

@@ -2,8 +2,8 @@
 
 use super::{DataFrame, Value};
 
-/// A matrix that stays in the file: the path of its element, and the column of it for each feature
-/// (`None` when they are in the same order).
+/// A matrix that stays in the file: the path of its element, and the column of that element for
+/// each feature (`None` when both are in the same order).
 pub type Layer = (String, Option<Vec<u32>>);
 
 /// The parts of one object in such a file; values of matrices stay in the file.

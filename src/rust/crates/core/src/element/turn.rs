@@ -41,8 +41,9 @@ impl Sparse {
         Ok(Sparse { format, shape: self.shape, indptr, indices, data })
     }
 
-    /// Converts the matrix to the other format, into memory of the caller with a place for each
-    /// value and its own types of indices and values. Returns `indptr`.
+    /// Converts the matrix to the other format, into memory of the caller. `indices` and `values`
+    /// have one element for each stored value. `index` converts a row or column number, and `value`
+    /// a value (as f64), to the types of the caller. Returns the `indptr` of the result.
     ///
     /// # Errors
     /// The errors of [`Sparse::turned`]; [`Error::Internal`] for memory of another size.

@@ -18,9 +18,12 @@ const LANES: usize = 8;
 const QUICK_ERROR: f64 = 1e-8;
 
 simd::vectorized! {
-    /// Returns the bandwidth and the distance to the nearest different point, of one row of
-    /// ascending distances that starts with the point itself: umap-learn's `smooth_knn_dist` with
-    /// `local_connectivity = 1`. `mean` is over all rows; `beyond` is a work buffer.
+    /// Returns (sigma, rho) of one point: the bandwidth of its kernel, and the distance to the
+    /// nearest point at a distance above 0. `distances` are ascending and start with the point
+    /// itself. sigma makes the strengths of the neighbours add up to `target`, but has a lower
+    /// bound in proportion to the mean of `distances`. If all of these are 0, the bound is in
+    /// proportion to `mean`, the mean distance over all points. `beyond` is a work buffer. Equals
+    /// `smooth_knn_dist` of umap-learn with `local_connectivity = 1`.
     pub(super) fn smooth_knn_dist [] (distances: &[f32], target: f64, mean: f64, beyond: &mut Vec<f64>) -> (f32, f32)
     where level in [Avx512, Avx2]: Level {
         let rho = distances.iter().copied().find(|&d| d > 0.0).unwrap_or(0.0);

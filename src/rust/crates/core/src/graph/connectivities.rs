@@ -90,9 +90,10 @@ pub fn gauss_connectivities(knn: &Knn, session: &Session) -> Result<CsMatI<f32, 
     })
 }
 
-/// Returns [`gauss_connectivities`] of every pair of points, as scanpy has it with `knn=False`:
-/// `knn` holds all neighbours of every point, kernels are as wide as half the distance of its
-/// neighbour number `n_neighbors`, and weights up to 1e-14 are left out. The diagonal is 1.
+/// Returns [`gauss_connectivities`] of every pair of points, as scanpy has it with `knn=False`.
+/// `knn` holds all n points as neighbours of every point. s_i is half the distance from point i to
+/// its neighbour number `n_neighbors`, where the point itself is number 1. Weights up to 1e-14 are
+/// left out. The diagonal is 1.
 ///
 /// # Errors
 /// The errors of [`Knn::validate`]; [`Error::Parameter`] for `n_neighbors` outside 1 to n.

@@ -29,7 +29,7 @@ const TOLERANCE: f64 = 1e-7;
 const MAX_PRODUCTS: usize = 4000;
 
 /// Computes the first `n_comps` (at least 3) components of the diffusion map of `connectivities`
-/// (n_obs x n_obs, symmetric CSR).
+/// (n_obs x n_obs, symmetric CSR). There are at most n_obs - 1 components.
 ///
 /// Equals `scanpy.tl.diffmap`: with W the connectivities, q their row sums, K = W_ij / (q_i q_j)
 /// and z the row sums of K, the eigenpairs of T = K_ij / sqrt(z_i z_j) with the largest
@@ -37,8 +37,8 @@ const MAX_PRODUCTS: usize = 4000;
 ///
 /// # Errors
 /// [`Error::Parameter`] for `n_comps` below 3 and an asymmetric graph, [`Error::Shape`] for a graph
-/// that is not square, [`Error::Values`] for negative or non-finite weights or a cell without
-/// neighbours, [`Error::Cancelled`].
+/// that is not square or has fewer than 3 cells, [`Error::Values`] for negative or non-finite
+/// weights or a cell without neighbours, [`Error::Cancelled`].
 pub fn diffmap(connectivities: &impl Links, n_comps: usize, seed: u64, session: &Session) -> Result<DiffusionMap> {
     if n_comps <= 2 {
         return Err(Error::parameter("n_comps", "a number above 2", n_comps));
@@ -121,6 +121,7 @@ const STATIONARY: f32 = 0.9994;
 /// Equals `scanpy.tl.dpt(n_branchings = 0)`: components of eigenvalue l < 0.9994 have the factor l
 /// / (1 - l), those above the factor 1.
 ///
+/// # Errors
 /// [`Error::Index`] for a root that is no cell; [`Error::Shape`] where the parts do not fit
 /// together; [`Error::Parameter`] for `n_dcs` outside 1 to the number of components; errors of
 /// [`diffmap`] for the graph.

@@ -47,8 +47,8 @@ const SCORES: &str = "scrublet: scores of cells and doublets";
 /// doublets).
 ///
 /// # Errors
-/// The errors of [`knn`]; [`Error::Parameter`] for an `n_neighbors` for which there are fewer than
-/// 2 neighbours or more than rows.
+/// The errors of [`knn`]; [`Error::Parameter`] for an `n_neighbors` that gives fewer than 2
+/// neighbours of a row, or more than there are rows.
 pub fn doublet_scores(
     points: ArrayView2<'_, f32>,
     n: usize,

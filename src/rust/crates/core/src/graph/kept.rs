@@ -31,8 +31,9 @@ struct Inside {
 }
 
 impl Kept {
-    /// Writes a value to a scratch file if it is an embedding or a graph, larger than the session's
-    /// share, and there is space. Returns any other value unchanged.
+    /// Writes a value to a scratch file if it is an embedding or a graph of float32, too large to
+    /// stay in the memory of the session while no step uses it. Returns the value unchanged, as the
+    /// inner `Err`, if it is no such value, or if there is no space.
     ///
     /// # Errors
     /// [`Error::Cancelled`].
@@ -99,8 +100,8 @@ impl Kept {
         }))
     }
 
-    /// Returns the offset of each row of a graph, and the number of its links; `None` for an
-    /// embedding.
+    /// Returns the offset of the first link of each row of a graph, then the number of all links;
+    /// `None` for an embedding.
     pub(super) fn starts(&self) -> Option<&[u64]> {
         self.0.indptr.as_deref()
     }
@@ -127,8 +128,8 @@ impl Kept {
     }
 }
 
-/// Returns whether so many bytes are more than an element of the session may take in memory while
-/// they are not at work.
+/// Returns whether an element of so many bytes is too large to stay in the memory of the session
+/// while no step uses it.
 pub(super) fn is_large(bytes: usize, session: &Session) -> bool {
     bytes > session.memory / SHARE
 }

@@ -97,7 +97,8 @@ impl Renumbered {
         Ok(Renumbered { graph: OwnGraph { indptr: new, indices: columns, data }, order })
     }
 
-    /// Hands the graph over, and leaves the order of its vertices.
+    /// Returns the renumbered graph and leaves an empty one in its place. The order of the vertices
+    /// stays, for [`Renumbered::arrange`] and [`Renumbered::restore`].
     pub(super) fn hand_over(&mut self) -> OwnGraph {
         let empty = OwnGraph { indptr: Vec::new(), indices: Vec::new(), data: Vec::new() };
         std::mem::replace(&mut self.graph, empty)

@@ -43,7 +43,8 @@ impl Default for NeighborsParams {
 }
 
 impl NeighborsParams {
-    /// Returns the number of neighbours to record in uns.
+    /// Returns the number of neighbours, the point itself included, that is recorded in uns: the
+    /// number found with `knn_only`, else the parameter.
     pub(super) fn n_neighbors(&self, found: &KnnResult) -> usize {
         if self.knn_only {
             found.knn.k

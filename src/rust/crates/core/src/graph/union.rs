@@ -22,9 +22,9 @@ const TOGETHER: usize = 8;
 /// Rows between looks at the monitor.
 const CHECKED: usize = 1 << 14;
 
-/// Returns the entries of a matrix A or its transpose, with `combine(a_ij, a_ji)`; an absent one is
-/// 0. A has `weight(i, j, distance)` at the neighbours j of i, without the diagonal and without
-/// zeros; columns of the result are in order.
+/// Returns a graph with an entry `combine(a_ij, a_ji)` wherever the matrix A or its transpose has
+/// one. An absent entry of A counts as 0. A has the entry `weight(i, j, distance)` for each
+/// neighbour j of i; its diagonal and its zeros are left out. Columns of the result are in order.
 pub(super) fn union(
     knn: &Knn,
     weight: impl Fn(usize, u32, f32) -> f32 + Sync,

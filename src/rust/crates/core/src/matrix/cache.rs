@@ -126,8 +126,9 @@ fn numbers<'a, const N: usize, T>(
 }
 
 impl ColumnCache {
-    /// Makes a cache for the blocks of `pass`, with `n_cols` columns of values in the dtype of
-    /// `dtype` (empty). Blocks are kept in the memory of the lease, then in a scratch file.
+    /// Makes an empty cache for the blocks of `pass`, which have `n_cols` columns. `dtype` is an
+    /// empty buffer whose type is the dtype of the values. Blocks are kept in the memory of the
+    /// lease `memory` while it lasts, then in a scratch file in `space`.
     pub(crate) fn new(pass: &dyn Pass, n_cols: usize, dtype: Data, memory: Lease, space: Space) -> Self {
         let blocks = pass.blocks().to_vec();
         let costs = (0..blocks.len()).map(|b| pass.cost(b)).collect();
@@ -136,8 +137,9 @@ impl ColumnCache {
         ColumnCache { blocks, costs, n_cols, dtype, kept, left, memory, space, scratch: OnceLock::new() }
     }
 
-    /// Keeps block `b` in the form the source returned. Dense blocks are not kept, nor is a block
-    /// for which there is no space.
+    /// Keeps block `b` with the values that the source returned, before any operation of a chain.
+    /// Columns are kept as u16, small whole numbers as u8 or u16. Does nothing for a dense block,
+    /// for a block too large for these types, and where there is no space.
     ///
     /// # Errors
     /// Errors of writing the scratch file.

@@ -122,7 +122,8 @@ struct CsrPass<'a> {
     from: Places,
 }
 
-/// Returns the first value of each run of rows or columns, and the number of all values.
+/// Returns the position in the vectors of the matrix at which each of `runs` of rows (columns, in
+/// CSC) begins, then the number of all stored values.
 pub(super) fn cuts<'a>(indptr: &'a [u64], runs: &'a [Range<usize>]) -> impl Iterator<Item = u64> + 'a {
     runs.iter().map(|run| indptr[run.start]).chain(indptr.last().copied())
 }
@@ -209,8 +210,9 @@ impl Drop for CsrPass<'_> {
 
 /// The reading of value ranges of both datasets, for rows (CSR) and for columns (CSC).
 impl SparseParts {
-    /// Appends the values in `runs` (ascending, `sum` of them) to `out`. Packed entries are used
-    /// where there are some; the others are read from the file, and packed if the pass does so.
+    /// Appends the entries at positions `runs` (ascending, `sum` entries in all) to `out`. Entries
+    /// that are packed are unpacked. All others are read from the file, and are packed too if the
+    /// pass fills the packed rows.
     pub(super) fn read<T: Packable>(
         &self,
         runs: &[Range<u64>],
@@ -253,8 +255,8 @@ impl SparseParts {
         Ok(())
     }
 
-    /// Returns the number of entries of a step: whole chunks, so few that they are still in the
-    /// processor's caches when they are packed.
+    /// Returns the number of entries that are decoded and then packed at a time: whole chunks, so
+    /// few that the entries are still in the caches of the processor when they are packed.
     pub(super) fn step(&self) -> u64 {
         let chunk = [&self.indices, &self.data].map(|array| if array.is_contiguous() { 1 } else { array.chunk()[0] });
         let chunk = chunk[0].max(chunk[1]);
@@ -284,7 +286,8 @@ impl SparseParts {
     }
 }
 
-/// The sources of the values of a pass over a compressed matrix.
+/// The places from which a pass over a compressed matrix takes entries: packed rows, and decoded
+/// chunks that several blocks share.
 pub(super) struct Places {
     /// Decoded chunks of the indices that blocks share.
     pub(super) indices: Shared,

@@ -93,7 +93,8 @@ pub(super) struct Decoded<T> {
     pub(super) data: Vec<T>,
 }
 
-/// The fault of a row (a column, in CSC), with its place among the rows read.
+/// The reason why a row (a column, in CSC) cannot be used. `row` is its place among the rows read,
+/// not its number in the file.
 pub(super) enum Fault {
     /// A column index past the end.
     Column { row: usize, column: u32 },

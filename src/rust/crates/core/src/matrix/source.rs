@@ -187,8 +187,8 @@ impl Fetch<'_> {
 }
 
 /// One pass: a fixed sequence of blocks that depends on the source and the rows alone, never on
-/// threads or memory. Blocks may be read from several threads and out of order, each once;
-/// neighbouring blocks share a decoded chunk where they meet.
+/// threads or memory. Blocks may be read from several threads and out of order, each once. Blocks
+/// that have rows in the same chunk of the file share the decoded chunk.
 pub trait Pass: Send + Sync {
     /// Returns the row positions (in the delivered order) of each block; together they cover all
     /// rows.

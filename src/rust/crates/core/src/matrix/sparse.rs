@@ -116,8 +116,9 @@ impl SparseParts {
         self.data.is_remote()
     }
 
-    /// Locates the stored bytes of values in `runs` (ascending), but the chunks up to that with the
-    /// value `before`. Returns the work that fetches those of both arrays at the same time.
+    /// Locates the stored bytes of the entries at positions `runs` (ascending). Chunks up to the
+    /// chunk with entry `before` are left out: an earlier block fetches them. Returns the work that
+    /// fetches the bytes of indices and values at the same time.
     ///
     /// # Errors
     /// Errors of locating them; the work returns those of fetching them.
@@ -177,8 +178,8 @@ impl SparseParts {
         Reads { chunks: a.chunks + b.chunks, decoded: a.decoded + b.decoded }
     }
 
-    /// Makes the error for a row (or, in CSC, column) that cannot be used; `major` returns its
-    /// number in the file.
+    /// Makes the error for a row (a column, in CSC) that cannot be used. `major` converts its place
+    /// among the rows read to its number in the file.
     pub(super) fn fault(&self, fault: &Fault, major: impl Fn(usize) -> usize) -> Error {
         let (n_rows, n_cols) = self.shape;
         let by_row = self.indptr.len() == n_rows + 1;

@@ -128,8 +128,8 @@ impl Columns {
         self.add_whole(row)?.map_or_else(|| self.add_plain::<T, false>(row, |x| x).map(drop), |_| Ok(()))
     }
 
-    /// Adds a row and returns its sum and the number of its values that are not 0. The row counts
-    /// in [`Columns::detected`].
+    /// Adds a row, and returns its sum and the number of its values that are not 0.
+    /// [`Columns::detected`] counts the row.
     ///
     /// # Errors
     /// The errors of [`Columns::add`].

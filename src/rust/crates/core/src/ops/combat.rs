@@ -115,7 +115,7 @@ pub fn combat(x: &LazyMatrix, model: &CombatModel, session: &Session) -> Result<
     Ok(Combined { matrix: x.with(node)?, constant })
 }
 
-/// Returns the needs of the pass of [`combat`].
+/// Returns the [`Needs`] of each pass of [`combat`], for the plan of `ops::explain`.
 pub(super) fn passes() -> Vec<Needs> {
     vec![Sums::NEEDS]
 }

@@ -64,11 +64,13 @@ const DOUBLETS: &str = "scrublet: simulated doublets";
 const TASK: usize = 256;
 
 /// Simulates doublets of the cells of `x` (counts) and projects cells and doublets on the principal
-/// components of the cells in their highly variable genes.
+/// components of the cells in their highly variable genes. Genes found in fewer than 3 cells are
+/// left out first, then cells with fewer than 3 genes.
 ///
 /// # Errors
-/// [`Error::Parameter`] for more components than cells or genes allow; [`Error::Values`] for values
-/// that are no counts; [`Error::State`] where fewer than two genes are highly variable.
+/// [`Error::Shape`] where fewer than two cells or genes are left; [`Error::Parameter`] for more
+/// components than cells or genes allow; [`Error::Values`] for values that are no counts;
+/// [`Error::State`] where fewer than two genes are highly variable.
 pub fn simulate_doublets(x: &LazyMatrix, options: &DoubletOptions, session: &Session) -> Result<Doublets> {
     let genes = filter_genes(x, GeneCriterion::MinCells(AT_LEAST), session)?.positions()?;
     let x = x.select(None, Some(&genes))?;
@@ -133,10 +135,10 @@ pub fn simulate_doublets(x: &LazyMatrix, options: &DoubletOptions, session: &Ses
     Ok(Doublets { cells, parents, coordinates, n_comps })
 }
 
-/// Returns the needs of the passes of [`simulate_doublets`] over the counts of a matrix, with
-/// scanpy's defaults: filters, which leave the totals, and variable genes, then totals and
-/// deviations of the variable genes. Returns also the number of later passes, over the variable
-/// genes alone.
+/// Returns the [`Needs`] of the passes of [`simulate_doublets`] over all counts, with scanpy's
+/// defaults, for the plan of `ops::explain`. These passes filter cells and genes, find the variable
+/// genes, and compute totals and deviations. Passes whose results are known are left out. Returns
+/// also the number of later passes, over the variable genes alone.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].

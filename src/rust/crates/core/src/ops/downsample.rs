@@ -60,7 +60,8 @@ pub fn downsample_counts(x: &LazyMatrix, to: &Counts, seed: u64, session: &Sessi
     })
 }
 
-/// Returns the needs of the pass of [`downsample_counts`] for counts of cells.
+/// Returns the [`Needs`] of each pass of [`downsample_counts`] to counts of cells, for the plan of
+/// `ops::explain`.
 pub(super) fn passes() -> Vec<Needs> {
     vec![Thresholds::NEEDS]
 }

@@ -182,7 +182,7 @@ impl Reducer for CellNumbers {
     }
 }
 
-/// The needs of the pass of a filter.
+/// The [`Needs`] of the pass of a filter, for the plan of `ops::explain`.
 pub(super) const NEEDS: Needs = CellNumbers::NEEDS;
 
 /// The pass that gives the counts of each gene, or the number of cells that it is detected in.

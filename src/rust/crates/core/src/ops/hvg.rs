@@ -165,8 +165,9 @@ impl Hvg {
         (0..self.highly_variable.len() as u32).filter(|&i| self.highly_variable[i as usize]).collect()
     }
 
-    /// Returns `var` columns in scanpy's order and dtypes, and `uns["hvg"]`. `computed_on` is what
-    /// scanpy records for `pearson_residuals`: "adata.X" or the name of the layer.
+    /// Returns `var` columns in scanpy's order and dtypes, and `uns["hvg"]`. `computed_on` names
+    /// the matrix, which scanpy records for `pearson_residuals`: "adata.X" or the name of the
+    /// layer.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -260,7 +261,8 @@ pub fn highly_variable_genes(x: &LazyMatrix, options: &HvgOptions, session: &Ses
     Ok(found)
 }
 
-/// Returns the needs of the passes of [`highly_variable_genes`] without batches.
+/// Returns the [`Needs`] of each pass of [`highly_variable_genes`] without batches, for the plan of
+/// `ops::explain`. A pass whose results are known is left out.
 pub(super) fn passes(x: &LazyMatrix, flavor: Flavor, session: &Session) -> Vec<Needs> {
     let known = x.known_rows(session).is_some() && x.known_columns(session).is_some();
     let moments = (!known).then_some(batches::NEEDS);

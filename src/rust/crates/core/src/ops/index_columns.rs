@@ -246,10 +246,15 @@ mod as_bits {
         }
     }
 
+    /// Writes the name of the dtype of `values` and the bit pattern of each value.
     pub(super) fn serialize<S: Serializer>(values: &Data, to: S) -> Result<S::Ok, S::Error> {
         (values.dtype().name(), Each(values)).serialize(to)
     }
 
+    /// Reads values as [`serialize`] writes them, with the same bits.
+    ///
+    /// # Errors
+    /// An error of `from` where the dtype is unknown or the values are not as they were written.
     pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Data, D::Error> {
         use DType::*;
         fn from_bits<T: Bits>(_: &[T], bits: &[u64]) -> crate::Result<Data> {

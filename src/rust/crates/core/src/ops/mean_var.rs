@@ -29,7 +29,7 @@ pub fn mean_var(x: &LazyMatrix, axis: Axis, ddof: usize, session: &Session) -> R
     }
 }
 
-/// Returns the needs of the passes of [`mean_var`] over genes.
+/// Returns the [`Needs`] of each pass of [`mean_var`] over genes, for the plan of `ops::explain`.
 pub(super) fn passes() -> Vec<Needs> {
     vec![ColumnMoments::NEEDS]
 }

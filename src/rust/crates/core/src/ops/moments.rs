@@ -88,12 +88,13 @@ pub(super) struct Moments {
 }
 
 impl Moments {
+    /// Makes the moments of no rows.
     pub(super) fn new(n_cols: usize) -> Self {
         Moments { n: 0.0, shift: vec![0.0; n_cols], offset: vec![0.0; n_cols], m2: vec![0.0; n_cols] }
     }
 
-    /// Makes the moments of `n` rows from the sums of the stored values of each column. All other
-    /// values are 0.
+    /// Makes the moments of `n` rows from the sums of each column, which are over its stored values
+    /// only. Values that are not stored are 0.
     pub(super) fn of_shifted(n: usize, n_cols: usize, columns: impl Iterator<Item = Shifted>) -> Self {
         let mut all = Moments::new(n_cols);
         all.n = n as f64;
@@ -165,6 +166,7 @@ impl Moments {
         Moments { n: n as f64, offset: vec![0.0; mean.len()], shift: mean, m2 }
     }
 
+    /// Adds the moments of the same columns over other rows.
     pub(super) fn merge(&mut self, other: &Moments) {
         if other.n == 0.0 {
             return;
@@ -184,6 +186,8 @@ impl Moments {
         self.n = n;
     }
 
+    /// Returns means and variances with divisor `n - ddof`. A variance is NaN where the divisor is
+    /// not positive, and all is NaN without rows.
     pub(super) fn finish(self, ddof: usize) -> MeanVar {
         let divisor = self.n - ddof as f64;
         let scale = if divisor > 0.0 { divisor } else { f64::NAN };
@@ -192,8 +196,10 @@ impl Moments {
     }
 }
 
-/// Returns the shift, the offset of the mean from it, and the sum of squared deviations of `n`
-/// values. `stored` of them have the sums `sum` and `sq` around `shift`; the others are 0.
+/// Computes the moments of `n` values, of which `stored` are stored and the others are 0. `sum` and
+/// `sq` are the sum and the sum of squares of `x - shift` over the stored values x. Returns
+/// `shift`, the offset of the mean of all `n` values from it, and the sum of their squared
+/// deviations from the mean.
 #[inline(always)]
 pub(super) fn with_zeros(stored: f64, n: f64, shift: f64, sum: f64, sq: f64) -> (f64, f64, f64) {
     let offset = sum / stored;
@@ -207,6 +213,7 @@ pub(super) fn with_zeros(stored: f64, n: f64, shift: f64, sum: f64, sq: f64) -> 
     (shift, offset - mean * share, m2 + mean * mean * (stored * share))
 }
 
+/// Returns `x`, or 0 where it is NaN or infinite.
 pub(super) fn finite_or_zero(x: f64) -> f64 {
     if x.is_finite() {
         x

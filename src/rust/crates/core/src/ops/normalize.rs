@@ -139,7 +139,8 @@ fn totals(
     Ok((sums, high))
 }
 
-/// Returns the needs of the passes of [`normalize_total`]: none where the totals are known.
+/// Returns the [`Needs`] of each pass of [`normalize_total`], for the plan of `ops::explain`: none
+/// where the totals are known.
 pub(super) fn passes(x: &LazyMatrix, session: &Session) -> Vec<Needs> {
     if x.known_rows(session).is_some() {
         Vec::new()
@@ -148,7 +149,7 @@ pub(super) fn passes(x: &LazyMatrix, session: &Session) -> Vec<Needs> {
     }
 }
 
-/// The needs of the pass for totals.
+/// The [`Needs`] of the pass for the totals of cells, for the plan of `ops::explain`.
 pub(super) const TOTALS: Needs = CellTotals::NEEDS;
 
 /// The pass that gives the sums of the cells, and which genes exceed a share of any of them.

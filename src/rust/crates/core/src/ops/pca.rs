@@ -450,8 +450,9 @@ fn iterative(
     })
 }
 
-/// Returns the needs of the passes of [`pca`] of `p` genes, and whether the last pass but one is
-/// repeated.
+/// Returns the [`Needs`] of each pass of [`pca`] of `p` genes, for the plan of `ops::explain`, and
+/// whether the last pass but one is repeated until the residuals are small. It is repeated for more
+/// than [`MAX_EXACT`] genes.
 pub(super) fn passes(p: usize) -> (Vec<Needs>, bool) {
     if p <= MAX_EXACT {
         (vec![GramPass::NEEDS, Project::NEEDS], false)
@@ -460,7 +461,7 @@ pub(super) fn passes(p: usize) -> (Vec<Needs>, bool) {
     }
 }
 
-/// Returns the needs of the pass that projects cells.
+/// Returns the [`Needs`] of the pass that projects cells, for the plan of `ops::explain`.
 pub(super) fn projection() -> Needs {
     Project::NEEDS
 }

@@ -20,7 +20,8 @@ pub struct Components<'a> {
     pub zero_center: bool,
 }
 
-/// Returns the needs of the pass of [`project`] over the cells that are projected.
+/// Returns the [`Needs`] of the pass of [`project`] over the cells that are projected, for the plan
+/// of `ops::explain`.
 pub(super) fn passes() -> Vec<Needs> {
     vec![super::pca::projection()]
 }

@@ -223,7 +223,7 @@ fn known(x: &LazyMatrix, sets: &[LazyMatrix], session: &Session) -> Result<Optio
     Ok(Some((Genes { total: columns.sums, n_cells, moments, whole: columns.whole }, cells)))
 }
 
-/// Returns the needs of the passes of [`calculate_qc_metrics`].
+/// Returns the [`Needs`] of each pass of [`calculate_qc_metrics`], for the plan of `ops::explain`.
 pub(super) fn passes() -> Vec<Needs> {
     vec![Quality::NEEDS]
 }

@@ -35,7 +35,7 @@ pub fn score_aucell(x: &LazyMatrix, sets: &[Vec<u32>], share: f64, session: &Ses
     by_set(&scores, sets.len(), SCORES)
 }
 
-/// Returns the needs of the pass of [`score_aucell`].
+/// Returns the [`Needs`] of the pass of [`score_aucell`], for the plan of `ops::explain`.
 pub(super) fn passes() -> Vec<Needs> {
     vec![Ranks::NEEDS]
 }

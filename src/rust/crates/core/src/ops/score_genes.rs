@@ -103,7 +103,8 @@ pub fn score_genes(
     by_set(&scores, sets.len(), SCORES)
 }
 
-/// Returns the needs of the passes of [`score_genes`]: one where the sums of the genes are known.
+/// Returns the [`Needs`] of each pass of [`score_genes`], for the plan of `ops::explain`: one pass
+/// where the sums of the genes are known.
 pub(super) fn passes(x: &LazyMatrix, session: &Session) -> Vec<Needs> {
     let sums = x.known_column_sums(session).is_none().then_some(Needs::FILE);
     sums.into_iter().chain([Scores::NEEDS]).collect()

@@ -66,7 +66,7 @@ macro_rules! with_view {
 }
 pub(super) use with_view;
 
-/// Calls `f(column, value)` for every value of a row.
+/// Calls `f(column, value)` for every value that a row stores; a dense row stores all of them.
 #[inline(always)]
 pub(super) fn for_each_value<T: Number>(row: RowOf<'_, T>, mut f: impl FnMut(usize, f64)) {
     match row {
@@ -93,6 +93,7 @@ pub(super) struct Check {
 }
 
 impl Check {
+    /// Makes the check that values are finite.
     pub(super) fn finite(x: &LazyMatrix, operation: &'static str) -> Self {
         Check { element: x.name(), operation, domain: Domain::Finite, expected: "finite values" }
     }

@@ -10,7 +10,8 @@ pub const RUN: usize = 64;
 /// result without a second state in memory.
 pub const LONG_RUN: usize = 1024;
 
-/// The needs of a reducer. The pass and `ops::explain` both read them.
+/// The demands of a reducer on its pass: the order of the rows, whether selected columns are kept,
+/// and the length of a run. The pass and the plan of `ops::explain` both read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
     /// The order of the rows.

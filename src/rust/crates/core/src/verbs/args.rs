@@ -4,7 +4,9 @@ use super::param::Param;
 use crate::error::{Error, Result};
 use crate::given::Given;
 
-/// The checked arguments of a verb, by name. Arguments that were not given have their defaults.
+/// The checked arguments of a verb, by name. Arguments that were not given have their defaults. A
+/// getter that asks for a parameter or a type that the table of verbs does not have returns
+/// [`Error::Internal`].
 #[derive(Debug, Clone)]
 pub struct Args {
     pub(super) verb: &'static str,
@@ -29,6 +31,7 @@ impl Args {
         self.get(name).cloned()
     }
 
+    /// Returns a truth value.
     pub(super) fn flag(&self, name: &str) -> Result<bool> {
         match self.get(name)? {
             Given::Flag(b) => Ok(*b),
@@ -36,6 +39,7 @@ impl Args {
         }
     }
 
+    /// Returns a truth value; `None` for nothing.
     pub(super) fn opt_flag(&self, name: &str) -> Result<Option<bool>> {
         match self.get(name)? {
             Given::Nothing => Ok(None),
@@ -44,6 +48,7 @@ impl Args {
         }
     }
 
+    /// Returns a number; `None` for nothing.
     pub(super) fn opt_number(&self, name: &str) -> Result<Option<f64>> {
         match self.get(name)? {
             Given::Nothing => Ok(None),
@@ -52,10 +57,12 @@ impl Args {
         }
     }
 
+    /// Returns a number.
     pub(super) fn number(&self, name: &str) -> Result<f64> {
         self.opt_number(name)?.ok_or_else(|| self.wrong(name, "nothing"))
     }
 
+    /// Returns a whole number; `None` for nothing.
     pub(super) fn opt_whole(&self, name: &str) -> Result<Option<i64>> {
         match self.get(name)? {
             Given::Nothing => Ok(None),
@@ -64,23 +71,28 @@ impl Args {
         }
     }
 
+    /// Returns a whole number.
     pub(super) fn whole(&self, name: &str) -> Result<i64> {
         self.opt_whole(name)?.ok_or_else(|| self.wrong(name, "nothing"))
     }
 
+    /// Returns a whole number of 0 or more; `None` for nothing.
     pub(super) fn opt_count(&self, name: &str) -> Result<Option<usize>> {
         self.opt_whole(name)?.map(|i| usize::try_from(i).map_err(|e| self.wrong(name, e))).transpose()
     }
 
+    /// Returns a whole number of 0 or more.
     pub(super) fn count(&self, name: &str) -> Result<usize> {
         self.opt_count(name)?.ok_or_else(|| self.wrong(name, "nothing"))
     }
 
+    /// Returns the argument `random_state`.
     pub(super) fn seed(&self) -> Result<u64> {
         let seed = self.whole("random_state")?;
         u64::try_from(seed).map_err(|e| self.wrong("random_state", e))
     }
 
+    /// Returns a list of whole numbers of 0 or more, empty for nothing.
     pub(super) fn counts(&self, name: &str) -> Result<Vec<usize>> {
         let of = |item: &Given| match item {
             Given::Whole(i) => usize::try_from(*i).map_err(|e| self.wrong(name, e)),
@@ -106,6 +118,7 @@ impl Args {
         }
     }
 
+    /// Returns a text; `None` for nothing.
     pub(super) fn opt_text(&self, name: &str) -> Result<Option<&str>> {
         match self.get(name)? {
             Given::Nothing => Ok(None),
@@ -114,10 +127,12 @@ impl Args {
         }
     }
 
+    /// Returns a text.
     pub(super) fn text(&self, name: &str) -> Result<&str> {
         self.opt_text(name)?.ok_or_else(|| self.wrong(name, "nothing"))
     }
 
+    /// Returns one or several texts as a list, empty for nothing.
     pub(super) fn texts(&self, name: &str) -> Result<Vec<String>> {
         match self.get(name)? {
             Given::Nothing => Ok(Vec::new()),

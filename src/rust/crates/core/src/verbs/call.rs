@@ -117,6 +117,7 @@ impl<'a> Call<'a> {
         self.place = Some(place);
     }
 
+    /// Takes the memory for the coordinates out of the call; `None` where the caller gave none.
     pub(super) fn take_place(&mut self) -> Option<&'a mut [f32]> {
         self.place.take()
     }
@@ -125,10 +126,18 @@ impl<'a> Call<'a> {
         Error::Internal(format!("{}: the input '{name}' is missing or of another kind", self.args.verb))
     }
 
+    /// Returns the matrix of the inputs.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where there is no such input.
     pub(super) fn matrix(&self) -> Result<LazyMatrix> {
         self.matrix_of("matrix")
     }
 
+    /// Returns the matrix `name` of the inputs.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where there is no such input.
     pub(super) fn matrix_of(&self, name: &str) -> Result<LazyMatrix> {
         match self.inputs.get(name) {
             Some(Input::Matrix(x)) => Ok(x.clone()),
@@ -136,7 +145,11 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Returns the graph; borrows it where it is stored in the form that the core works on.
+    /// Takes the graph out of the inputs, and reads a kept graph into memory. The result borrows
+    /// the graph if it is stored in the form that the core works on.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where there is no such input; errors of reading kept values.
     pub(super) fn graph(&mut self, session: &Session) -> Result<SharedLinks<'a>> {
         match self.inputs.remove("graph") {
             Some(Input::Links(links)) => Ok(links),
@@ -146,7 +159,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Returns the graph for one reading: what the core keeps stays in its scratch file.
+    /// Takes the graph out of the inputs, for a verb that reads it once. A kept graph stays in its
+    /// scratch file.
     pub(super) fn origin(&mut self, session: &Session) -> Result<Origin<SharedLinks<'a>>> {
         match self.inputs.remove("graph") {
             Some(Input::Kept(kept)) if kept.is_graph() => Ok(Origin::Kept(kept)),
@@ -158,6 +172,8 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Takes the coordinates `name` (cells x dimensions) out of the inputs, and reads kept ones
+    /// into memory. Returns `None` where there are none or the input is of another kind.
     pub(super) fn opt_points(&mut self, name: &str, session: &Session) -> Result<Option<CowArray<'a, f32, Ix2>>> {
         match self.inputs.remove(name) {
             Some(Input::Points(p)) => Ok(Some(p)),
@@ -173,6 +189,10 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Takes the coordinates `name` out of the inputs as [`Call::opt_points`] does.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where there is no such input; errors of reading kept values.
     pub(super) fn points(&mut self, name: &str, session: &Session) -> Result<CowArray<'a, f32, Ix2>> {
         self.opt_points(name, session)?.ok_or_else(|| self.missing(name))
     }
@@ -190,10 +210,18 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Takes the groups `name` out of the inputs.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where there is no such input.
     pub(super) fn groups(&mut self, name: &str) -> Result<Groups> {
         self.opt_groups(name).ok_or_else(|| self.missing(name))
     }
 
+    /// Takes the factors `name` out of the inputs: columns of groups, by name.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where there is no such input.
     pub(super) fn factors(&mut self, name: &str) -> Result<Vec<(String, Groups)>> {
         match self.inputs.remove(name) {
             Some(Input::Factors(factors)) => Ok(factors),
@@ -238,6 +266,10 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Takes the list of names `name` out of the inputs.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where there is no such input.
     pub(super) fn names(&mut self, name: &str) -> Result<Strings> {
         match self.inputs.remove(name) {
             Some(Input::Names(names)) => Ok(names),
@@ -245,6 +277,10 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Takes the sets of genes `name` out of the inputs: lists of genes, by name.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where there is no such input.
     pub(super) fn sets(&mut self, name: &str) -> Result<Vec<(String, Vec<String>)>> {
         match self.inputs.remove(name) {
             Some(Input::Sets(sets)) => Ok(sets),
@@ -252,6 +288,8 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Takes the masks `name` out of the inputs: masks of genes, by name. The result is empty where
+    /// there is no such input.
     pub(super) fn masks(&mut self, name: &str) -> Vec<(String, Vec<bool>)> {
         match self.inputs.remove(name) {
             Some(Input::Masks(m)) => m,
@@ -259,6 +297,8 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Takes the columns `name` out of the inputs: columns of numbers, by name. The result is empty
+    /// where there is no such input.
     pub(super) fn columns(&mut self, name: &str) -> Vec<(String, Vec<f64>)> {
         match self.inputs.remove(name) {
             Some(Input::Columns(c)) => c,
@@ -266,6 +306,7 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Takes the numbers `name` out of the inputs; `None` where there is no such input.
     pub(super) fn numbers(&mut self, name: &str) -> Option<Vec<f64>> {
         match self.inputs.remove(name) {
             Some(Input::Numbers(v)) => Some(v),

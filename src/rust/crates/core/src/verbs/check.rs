@@ -61,8 +61,9 @@ impl Verb {
 }
 
 impl Function {
-    /// Checks the arguments that are given, whose function is named `called` in errors where that
-    /// is its name in R.
+    /// Checks the arguments that are given to this function. An argument that is not given is not
+    /// checked. `called` is the name by which the user called the function. An error uses it if it
+    /// is the name of the function in R, and else the name in Python.
     ///
     /// # Errors
     /// [`Error::Argument`], as [`Verb::check`].

@@ -59,7 +59,7 @@ pub(super) const LIMIT: Kind = Kind::Number(To(f64::NEG_INFINITY), To(f64::INFIN
 pub(super) const SHARE: Kind = Kind::Number(To(0.0), To(1.0));
 /// A share above 0, up to 1.
 pub(super) const SHARE_ABOVE_0: Kind = Kind::Number(Short(0.0), To(1.0));
-/// A count, 1 or more. The bound that the data set is checked with the data.
+/// A count, 1 or more. A bound that depends on the data is checked later, with the data.
 pub(super) const COUNT: Kind = Kind::Whole(1, u32::MAX as i64);
 /// A count, 0 or more.
 pub(super) const COUNT_OR_0: Kind = Kind::Whole(0, u32::MAX as i64);

@@ -10,6 +10,7 @@ use crate::ops::{self, ScoreOptions};
 use crate::patch::Patch;
 use std::collections::{HashMap, HashSet};
 
+/// The verbs of this file.
 pub(super) static VERBS: &[&Verb] = &[&SCORE_GENES, &SCORE_AUCELL];
 
 const NAMES: Kind = Kind::List(&Kind::Text);

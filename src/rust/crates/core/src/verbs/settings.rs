@@ -51,7 +51,7 @@ pub static SETTINGS: &[Param] = &[
 ];
 
 /// Checks the value of the setting `name` and returns it as a number; `None` where nothing is
-/// given.
+/// given, or a text (a folder).
 ///
 /// # Errors
 /// [`Error::Argument`] for a value outside its domain; [`Error::Internal`] for a setting that does
@@ -72,10 +72,11 @@ pub fn setting(name: &str, given: &Given) -> Result<Option<usize>> {
     }
 }
 
-/// Begins a call of a session with the settings that `given` returns by name.
+/// Makes the session of one call from `session`, with the settings that `given` returns by name. A
+/// setting of the cache that is given changes the cache of the whole process.
 ///
 /// # Errors
-/// The errors of [`setting`].
+/// The errors of [`setting`]; errors of changing the cache.
 pub fn call(session: &Session, given: impl Fn(&str) -> Given) -> Result<Session> {
     let mut call = session.call();
     if let Some(threads) = setting("threads", &given("threads"))? {

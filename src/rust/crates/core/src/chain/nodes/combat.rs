@@ -8,8 +8,9 @@ use crate::error::{Error, Result};
 use crate::memory;
 use serde::{Deserialize, Serialize};
 
-/// Replaces each value by `(x - m) factor + m + offset`, where m is the mean of the column plus the
-/// part that the covariates of the cell explain.
+/// Replaces each value `x` by `(x - m) factor + m + offset`. `factor` and `offset` belong to the
+/// column and to the batch of the cell. `m` is the mean of the column plus the part that the
+/// covariates of the cell explain.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Combat {
     /// The batch of each row.

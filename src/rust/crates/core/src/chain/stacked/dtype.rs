@@ -80,8 +80,10 @@ pub fn promote(a: DType, b: DType) -> DType {
     }
 }
 
-/// Returns the dtype of a member of dtype `t` after alignment with the stack. `own` is the length
-/// of its aligned axis, and `from` maps the stack's axis to it.
+/// Returns the dtype of a member after its alignment with the stack. `t` is the dtype of the
+/// member, and `own` the length of the axis that is aligned, in the member. `from` has the position
+/// in the member of each entry of that axis of the stack, or [`MISSING`]; `None` when the axes are
+/// equal.
 pub(super) fn aligned(t: DType, sparse: bool, own: usize, from: Option<&[u32]>, fill: Fill) -> DType {
     let Some(from) = from else { return t };
     if own == 0 {

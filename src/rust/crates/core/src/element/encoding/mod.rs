@@ -221,8 +221,9 @@ pub(crate) fn matrix(node: &Node) -> Result<Option<Matrix>> {
     }
 }
 
-/// Returns whether an element with this encoding can be copied into a new file unchanged: it has an
-/// encoding, and not in a version that is only read. Unknown encodings are copied unchanged, too.
+/// Returns whether an element with this encoding can be copied into a new file unchanged. It can if
+/// it has an encoding, and if anndata still writes this version. An unknown encoding can be copied,
+/// too.
 pub(crate) fn is_of_today(name: &str, version: &str) -> bool {
     let old = |encoding: &Encoding| encoding.versions.contains(&version) && version != encoding.version();
     !name.is_empty() && !Encoding::of_name(name).is_some_and(old)

@@ -36,8 +36,10 @@ pub(crate) fn start(group: &GroupWriter<'_>, format: SparseFormat, shape: (usize
     group.set_integers("shape", &[shape.0 as i64, shape.1 as i64])
 }
 
-/// Returns the extents of a sparse matrix for streaming, where rows and columns have 32-bit
-/// positions.
+/// Returns the format and extents of a sparse matrix, for streaming.
+///
+/// # Errors
+/// [`Error::Format`](crate::Error::Format) without two extents, or for an extent of 2^32 or more.
 pub(super) fn matrix(node: &Node, format: SparseFormat) -> Result<Matrix> {
     let shape = match node.attribute("shape")? {
         None => node.attribute("h5sparse_shape")?,

@@ -15,12 +15,14 @@ pub(in crate::element) struct Columns {
     pub(in crate::element) names: Vec<String>,
 }
 
-/// Returns whether a compound dataset is one of the tables of anndata 0.6.
+/// Returns whether a compound dataset is one of the tables of anndata 0.6, by its path: `obs`,
+/// `var` or `raw.var`.
 pub(super) fn is_table(node: &Node) -> bool {
     matches!(node.path(), "obs" | "var" | "raw.var" | "raw/var")
 }
 
-/// Returns whether a compound dataset has a field for each key of obsm or varm.
+/// Returns whether a compound dataset is an `obsm` or `varm`, by its path; each of its fields is
+/// then the value of a key.
 pub(super) fn is_mapping(node: &Node) -> bool {
     matches!(node.path(), "obsm" | "varm" | "raw.varm" | "raw/varm")
 }

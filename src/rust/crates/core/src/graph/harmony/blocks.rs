@@ -149,7 +149,8 @@ impl Blocks {
     }
 }
 
-/// Returns the block of a cell in the pass of this key.
+/// Returns the block, below `n_blocks`, of a cell. It is drawn at random from `key`, which is
+/// different for every pass, and from the number of the cell.
 pub(super) fn block_of(key: u64, cell: usize, n_blocks: usize) -> usize {
     ((u128::from(mix(key ^ mix(cell as u64))) * n_blocks as u128) >> 64) as usize
 }

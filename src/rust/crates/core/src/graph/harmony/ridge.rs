@@ -25,7 +25,8 @@ pub(super) struct Shifts {
 }
 
 impl Shifts {
-    /// Moves the centroids of clusters that have a model to the directions of the intercepts.
+    /// Replaces the centroid of each cluster that has a model by the unit vector in the direction
+    /// of the intercept of the model. Centroids have `d` coordinates.
     pub(super) fn centroids_into(&self, centroids: &mut [f32], d: usize) {
         for (centroid, intercept) in centroids.chunks_exact_mut(d).zip(&self.intercepts) {
             if let Some(intercept) = intercept {

@@ -27,9 +27,10 @@ impl Space<'_> {
         self.centroids.len() / self.d
     }
 
-    /// Writes exp(-distance / sigma) of each cell and centroid, relative to the largest of the
-    /// cell, into `weights` (cells x clusters), and the logarithm of the largest into `shifts`.
-    /// `rows` is a work buffer for the unit vectors.
+    /// Writes the weight exp(-distance / sigma) of each cell and centroid, divided by the largest
+    /// weight of the cell, into `weights` (cells x clusters). The distance is 2 (1 - cosine).
+    /// Writes the logarithm of the largest weight of each cell into `shifts`. `rows` is a work
+    /// buffer for the unit vectors.
     pub(super) fn weigh(
         &self,
         points: &[f32],

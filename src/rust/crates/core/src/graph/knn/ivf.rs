@@ -69,8 +69,8 @@ pub(super) fn search(points: &Points, params: &KnnParams, session: &Session) -> 
     })
 }
 
-/// Finds the `k` neighbours of all points among the points `ids` (all points where `None`), of
-/// which there are at least `k`.
+/// Writes the `k` neighbours of all points among the points `ids` (all points where `None`), of
+/// which there are at least `k`, to `output`. Returns the figures of the search.
 pub(super) fn search_subset(
     points: &Points,
     ids: Option<&[u32]>,

@@ -157,8 +157,9 @@ impl<'a> Points<'a> {
         self.d + 1
     }
 
-    /// Writes the mapped point `i` as a data row: (x, |x|²), with the last column lowered by the
-    /// error bound (see [`Points::slack`]).
+    /// Writes the mapped point `i` as a data row: (x, |x|² - 2 c |x|²), or (x, -2 c |x|²) for inner
+    /// products. A score is off by at most c (|q|² + 2 |x|²) for a query q: the data row takes off
+    /// the part that depends on the point, [`Points::slack`] is the other part.
     pub(super) fn write_data(&self, i: usize, out: &mut [f32]) {
         let mut square = 0.0;
         for ((o, v), c) in out.iter_mut().zip(self.uncentred(i)).zip(&self.centre) {
@@ -256,8 +257,9 @@ impl<'a> Points<'a> {
         (self.d + 16) as f64 * UNIT_ROUNDOFF
     }
 
-    /// Returns the most by which a computed score (whose row carries `- 2 c |x|²`) exceeds the true
-    /// one, for a query of squared length `square`.
+    /// Returns the most by which a computed score exceeds the true score, for a query of squared
+    /// length `square`. The part of the error that depends on the point is taken off in its data
+    /// row ([`Points::write_data`]).
     pub(super) fn slack(&self, square: f64) -> f64 {
         self.error_constant() * square
     }

@@ -26,7 +26,8 @@ fn order(found: &mut Vec<Neighbour>, most: usize) {
 /// left out. `candidates` has scores and rows, and the threshold: only rows with scores at or above
 /// it were dropped. `square` is the squared length of the mapped query.
 ///
-/// Returns whether it is certain that no row dropped by the threshold belongs among them.
+/// Writes the points to `found`. Returns whether it is certain that no dropped row is nearer than
+/// the last of them.
 pub(super) fn refine(
     points: &Points,
     table: &Table,

@@ -10,6 +10,7 @@ use crate::session::Session;
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
+/// The name, in errors, of numbers for each cluster.
 pub(super) const CLUSTERS: &str = "clusters of the graph";
 
 /// Parts per parallel task.
@@ -38,8 +39,9 @@ impl<W: Copy + Into<f64>> Network<'_, W> {
 }
 
 impl<W> Network<'_, W> {
-    /// Prefetches for the nodes after `nodes[i]`: their sizes, labels and edges, the labels of the
-    /// other ends, and for the nearest whatever `met` prefetches for such a label.
+    /// Prefetches for the nodes after `nodes[i]`: their sizes, labels and edges, and the labels of
+    /// the other ends. Calls `met` with the label of every other end of one near node, so that the
+    /// caller can prefetch its own data about that label.
     #[inline(always)]
     pub(super) fn ahead(&self, nodes: &[u32], i: usize, labels: &[u32], met: impl Fn(u32)) {
         if let Some(&node) = nodes.get(i + 24) {

@@ -19,8 +19,8 @@ pub(super) struct Filed {
 }
 
 impl Filed {
-    /// Makes files for the edges of a graph, if `bytes` of them are large for the session. Returns
-    /// `None` too where files cannot be made.
+    /// Makes files for the edges of a graph, whose size is `bytes`. Returns `None` where they are
+    /// small enough for the memory of the session, or where files cannot be made.
     pub(super) fn new(bytes: usize, session: &Session) -> Option<Self> {
         // What others left in the scratch space is worth more than this.
         let file = || Scratch::yielding(&session.scratch).ok();

@@ -63,9 +63,10 @@ impl<W: Copy + Into<f64>> State<'_, W> {
         (gain >= 0.0 || self.count[from as usize] == 1).then_some(best)
     }
 
-    /// Returns the cluster of largest gain for a node of cluster `from`: its own or a neighbour's,
-    /// and the gain. `label` returns the cluster of a node, `change` by how much a cluster's size
-    /// is off.
+    /// Returns the cluster of largest gain for a node, and the gain. Candidates are the clusters of
+    /// its neighbours and its own, `from`, which is preferred by a small margin. `label` returns
+    /// the cluster of a node. `change` returns by how much a cluster has grown since its size was
+    /// recorded in this state.
     #[inline(always)]
     pub(super) fn best_of(
         &self,

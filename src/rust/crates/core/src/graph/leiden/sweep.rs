@@ -25,9 +25,9 @@ struct Swept {
     labels: Vec<u32>,
 }
 
-/// Visits all nodes once, in stretches of `order`, and moves each to the neighbouring cluster of
-/// largest gain. `order` holds the nodes of every stretch in the stretch's place. Returns whether
-/// any node moved.
+/// Visits all nodes once, stretch by stretch, and moves each node to the neighbouring cluster of
+/// largest gain. A stretch is a range of node numbers. At these positions, `order` has the same
+/// nodes in the order of their visits. Returns whether any node moved.
 pub(super) fn sweep<W: Copy + Into<f64> + Sync>(
     state: &mut State<W>,
     order: &[u32],

@@ -24,6 +24,8 @@ const MAX_PRODUCTS: usize = 400;
 
 /// Stream rounds of this module (see `random`): far from the epochs of the optimiser.
 const ROUND_RANDOM: u64 = 1 << 40;
+/// The round of random numbers from which the start vectors of the eigensolver are drawn; each use
+/// of a seed has a round of its own.
 pub(super) const ROUND_START: u64 = (1 << 40) + 1;
 
 /// A spectral layout, and how well it was computed.

@@ -47,8 +47,8 @@ const EPSILON: f32 = 1e-7;
 const CLIP: f32 = 4.0;
 /// A stored entry (i, j) has its mirror image (j, i), whose samples pull i as well.
 const BOTH_DIRECTIONS: f32 = 2.0;
-/// Positions have a power of two (or 3) of coordinates here; coordinates beyond `n_components` are
-/// 0 and stay 0.
+/// The largest `n_components`. While it optimises, positions have 2, 3, 4, 8, 16, 32 or 64
+/// coordinates; coordinates beyond `n_components` are 0 and stay 0.
 pub(super) const MAX_COMPONENTS: usize = 64;
 
 /// Runs all epochs on `x` (n_obs x n_components, row-major) and returns the final positions.

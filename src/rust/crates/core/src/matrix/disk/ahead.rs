@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The bytes of an extent; `None` for an object that does not exist.
 type Stored = Option<Piece>;
 
-/// Bytes that were fetched and not yet requested.
+/// Bytes that were fetched and not yet requested, by the object and offset of their extent.
 #[derive(Debug, Default)]
 pub(super) struct Ahead(Mutex<HashMap<(u64, u64), Stored>>);
 

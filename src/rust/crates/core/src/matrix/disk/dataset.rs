@@ -92,8 +92,9 @@ impl RawDataset {
         self.node.store().traffic()
     }
 
-    /// Locates the stored bytes that will be read and were not prefetched: of `chunks`, by their
-    /// numbers, or for a contiguous array of the values in `runs`.
+    /// Returns the extents of the stored bytes to fetch: the extents of the chunks with numbers
+    /// `chunks` or, for a contiguous array, of the values in `runs`. Chunks that are not stored or
+    /// already prefetched are left out. The result is empty where the store cannot locate bytes.
     ///
     /// # Errors
     /// Errors of locating them.
@@ -120,21 +121,22 @@ impl RawDataset {
         Ok(extents)
     }
 
-    /// Returns the bytes of extents. Where an extent is a whole object, the bytes of its values stand
-    /// for them.
+    /// Returns the number of bytes of extents. The size of an extent that is a whole object is not
+    /// known before it is fetched; the size of a decoded chunk is used in its place.
     pub(crate) fn bytes_of(&self, extents: &[Extent]) -> u64 {
         let decoded = self.chunk().iter().fold(self.dtype().size() as u64, |n, &e| n.saturating_mul(e));
         let size = |extent: &Extent| if extent.size == Extent::WHOLE { decoded } else { extent.size };
         extents.iter().map(size).fold(0, u64::saturating_add)
     }
 
-    /// Returns the fetch of located bytes.
+    /// Returns the work that fetches located bytes, which is not begun yet, and the number of these
+    /// bytes.
     pub(crate) fn ahead(&self, wanted: Vec<Extent>) -> Fetch<'_> {
         Fetch { bytes: self.bytes_of(&wanted), run: Box::new(move || self.fetch_ahead(&wanted, None)) }
     }
 
-    /// Prefetches stored bytes, many at a time. Those of `other`, a second array, come with the
-    /// same requests if both arrays are in one file.
+    /// Prefetches stored bytes, many at a time. `other` is a second array with its extents; both
+    /// arrays are fetched by the same requests if they are in one file.
     ///
     /// # Errors
     /// Errors of fetching them.

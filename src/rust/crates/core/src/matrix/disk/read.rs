@@ -14,7 +14,10 @@ use std::sync::atomic::Ordering;
 const UNQUESTIONED: usize = 64 << 20;
 
 impl RawDataset {
-    /// Returns the decoded bytes of a chunk, padding at the edges included.
+    /// Returns the number of bytes of a decoded chunk, padding at the edges of the array included.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a chunk of more than 2^40 bytes.
     pub(crate) fn chunk_bytes(&self) -> Result<usize> {
         self.chunk()
             .iter()
@@ -231,8 +234,9 @@ impl RawDataset {
         }
     }
 
-    /// Decodes one chunk of `bytes` bytes into a buffer of its own. The buffer of a large chunk
-    /// ends with its last value within the extents.
+    /// Decodes chunk `number`, which has `bytes` bytes ([`RawDataset::chunk_bytes`]), into a new
+    /// buffer. For a large chunk the buffer ends after the last value that is within the extents of
+    /// the array; padding after it is left out.
     pub(crate) fn decode(&self, number: u64, bytes: usize) -> Result<Vec<u8>> {
         if let Access::Chunks(pipeline) = &self.meta().access {
             if let Some(e) = self.array.locate(number)?.filter(|e| e.mask == 0) {
@@ -324,10 +328,10 @@ impl RawDataset {
     }
 }
 
-/// Reserves memory for `n` more values.
+/// Reserves memory for `n` more values. `what` returns the name of the element for the error.
 ///
 /// # Errors
-/// [`Error::Memory`], naming the element `what` returns.
+/// [`Error::Memory`].
 pub(crate) fn reserve<T>(out: &mut Vec<T>, n: u64, what: impl Fn() -> String) -> Result<()> {
     usize::try_from(n).ok().and_then(|n| out.try_reserve_exact(n).ok()).ok_or_else(|| Error::Memory {
         what: format!("a part of '{}'", what()),

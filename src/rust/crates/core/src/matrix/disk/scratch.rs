@@ -55,7 +55,8 @@ impl Scratch {
         })
     }
 
-    /// Creates a file for dispensable data; no other data is deleted to make space for it.
+    /// Creates a file for dispensable data. It takes free space only: no other dispensable data is
+    /// deleted to make space for it.
     ///
     /// # Errors
     /// The errors of [`Scratch::new`].

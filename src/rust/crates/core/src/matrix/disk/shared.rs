@@ -36,9 +36,11 @@ impl Shared {
         Shared { state: Mutex::default(), counts: HashMap::new(), across: 1, limit: 0 }
     }
 
-    /// Counts the blocks that need each band of `across` chunks. `blocks` has the bands of each
-    /// block, as ascending runs. Blocks must be in the order of a pass over ascending rows: a band
-    /// at or before the last band so far was then needed by an earlier block too.
+    /// Makes a cache for a pass over ascending rows, and counts the blocks that need each band of
+    /// `across` chunks. `blocks` has, for each block in the order of the pass, its bands as
+    /// ascending runs. Because rows ascend, a band of a block is shared with an earlier block
+    /// exactly if it is not beyond the last band of all earlier blocks. At most `limit` bytes of
+    /// decoded chunks are kept, but always one chunk.
     pub(crate) fn new<I: Iterator<Item = RangeInclusive<u64>>>(
         blocks: impl Iterator<Item = I>,
         across: u64,
@@ -112,8 +114,8 @@ impl Shared {
     }
 }
 
-/// The way of one block through a dataset. It asks [`Shared`] for each chunk once, however many
-/// runs of rows are in the chunk.
+/// The position of one block as it reads a dataset forwards. The cursor asks [`Shared`] for each
+/// chunk once, however many runs of rows of the block are in that chunk.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {
     shared: &'a Shared,

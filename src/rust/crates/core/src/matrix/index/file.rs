@@ -113,7 +113,8 @@ impl ColumnIndex {
         &self.path
     }
 
-    /// Returns the bytes of the packed columns, with the magic number.
+    /// Returns the size in bytes of the packed columns and the magic number before them, without
+    /// the footer.
     pub(crate) fn bytes(&self) -> u64 {
         self.footer.ends.last().copied().unwrap_or(0)
     }

@@ -26,8 +26,9 @@ impl Pass {
 }
 
 impl SparseParts {
-    /// Returns a name for the matrix in the present state of its file; `None` where the state
-    /// cannot be told.
+    /// Returns a text that identifies the matrix and the present state of its file, by which the
+    /// packed rows are found again; `None` where the state cannot be told. It is not the name of a
+    /// file.
     pub(super) fn packed_name(&self) -> Option<String> {
         let stamp = self.stamp()?;
         let place = self.location();

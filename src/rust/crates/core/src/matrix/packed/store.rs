@@ -58,6 +58,7 @@ pub(super) struct Piece {
 }
 
 impl Piece {
+    /// Makes the entry of a piece of `size` bytes at offset `at` of the file.
     pub(super) fn new(at: u64, size: usize, checksum: u64) -> Self {
         Piece { at, size, checksum, damaged: AtomicBool::new(false) }
     }
@@ -90,8 +91,9 @@ fn room(bytes: &mut Vec<u8>, n: usize) -> Result<()> {
     memory::lengthen(bytes, n, 0, PACKED)
 }
 
-/// Returns the first entry of each piece, then the number of entries. No piece crosses one of
-/// `cuts`, which ascend.
+/// Returns the position of the first entry of each piece, then the number of all entries. A piece
+/// has at most [`ENTRIES`] entries. `cuts` are ascending positions, from the first entry to the
+/// end, which no piece crosses.
 pub(super) fn starts(cuts: &[u64]) -> Result<Vec<u64>> {
     let number = cuts.windows(2).map(|cut| (cut[1] - cut[0]).div_ceil(ENTRIES)).sum::<u64>() as usize;
     let mut starts = memory::room(number + 1, PACKED)?;

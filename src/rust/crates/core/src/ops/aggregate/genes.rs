@@ -14,6 +14,8 @@ use crate::stream::{no_state, reduce, Needs, Reducer, NO_LABEL};
 use serde::Serialize;
 use std::marker::PhantomData;
 
+/// Aggregates groups of genes in one pass: a matrix of n_obs x groups for each function asked for
+/// but the median, with its name.
 pub(super) fn of_genes<C: Accumulator>(
     x: &LazyMatrix,
     members: &Members,

@@ -18,10 +18,10 @@ use serde::Serialize;
 use std::marker::PhantomData;
 
 /// Aggregates groups of the rows of `x` (a matrix of groups x n_vars) or of its columns (n_obs x
-/// groups). Returns a matrix for each function, in the order of [`Functions::NAMES`]. It is dense,
-/// except for groups of rows with more than [`DENSE`](super::DENSE) values, which come as
-/// compressed rows. Sums of integers and counts are int64, all else is float64. NaN and infinities
-/// propagate.
+/// groups). Returns a matrix for each function, in the order of [`Functions::NAMES`]. A matrix is
+/// dense, except that a matrix of groups x n_vars with more than [`DENSE`](super::DENSE) elements
+/// comes as compressed rows. Sums of integers and counts are int64, all else is float64. NaN and
+/// infinities propagate.
 ///
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) for another number of codes than rows or columns;
@@ -55,7 +55,8 @@ pub fn aggregate(x: &LazyMatrix, asked: &Aggregation, session: &Session) -> Resu
     Ok(out)
 }
 
-/// Returns the needs of the pass of [`aggregate`] over cells, medians left out.
+/// Returns the [`Needs`] of the pass of [`aggregate`] over cells, medians left out, for the plan of
+/// `ops::explain`.
 pub(in crate::ops) fn passes() -> Vec<Needs> {
     vec![Pass::<Total<f64>>::NEEDS]
 }

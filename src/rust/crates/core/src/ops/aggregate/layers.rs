@@ -50,8 +50,9 @@ impl Function {
 }
 
 impl Layers {
-    /// Makes a row for each group, with room for `counts` sums in it. `sizes` are the numbers of
-    /// members of the groups.
+    /// Makes results with a row of `n_cols` columns for each group, dense up to [`DENSE`] elements
+    /// and else compressed. A compressed row has room for the sums of the group, whose number is in
+    /// `counts`. `sizes` has the number of members of each group.
     pub(super) fn of_groups(
         functions: &Functions,
         dtype: DType,
@@ -192,9 +193,9 @@ impl<'a> Values<'a> {
 }
 
 impl Part<'_> {
-    /// Writes the sums of a group of `size` members for the columns `columns` into row `row`. The
-    /// columns in `sums` are counted from the first of these. `before` sums of the row were already
-    /// written.
+    /// Writes the sums of a group of `size` members into row `row` of all layers. `sums` has pairs
+    /// of a column and its sum; columns are counted from the first of `columns`. In compressed
+    /// rows, `before` sums of the row were written by earlier calls.
     pub(super) fn put<C: Accumulator>(
         &mut self,
         row: usize,

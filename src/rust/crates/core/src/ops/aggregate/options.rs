@@ -78,6 +78,12 @@ pub(super) struct Members {
 }
 
 impl Members {
+    /// Converts the codes of the groups to labels, and counts the members of each group. `extent`
+    /// is the number of rows or columns. A negative code is no group.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of codes than `extent`; [`Error::Internal`] for a code
+    /// past the groups.
     pub(super) fn new(asked: &Aggregation, extent: usize) -> Result<Self> {
         if asked.codes.len() != extent {
             return Err(Error::shape("by, one group each", extent, asked.codes.len()));

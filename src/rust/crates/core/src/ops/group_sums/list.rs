@@ -33,6 +33,7 @@ impl<C> Default for Room<C> {
 }
 
 impl<C: Accumulator> List<C> {
+    /// A list without sums.
     pub(super) const NOTHING: List<C> = List::Some(Vec::new(), Vec::new());
 
     /// Makes an array of all genes.

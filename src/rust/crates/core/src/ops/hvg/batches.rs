@@ -28,6 +28,11 @@ pub(super) struct Batches {
 }
 
 impl Batches {
+    /// Counts the cells of each batch and numbers the batches that have cells from 0. Without
+    /// `codes` all cells are one batch.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless there is one code a cell; [`Error::Parameter`] for a negative code.
     pub(super) fn new(codes: Option<&[i32]>, n_obs: usize) -> Result<Self> {
         let Some(codes) = codes else {
             return Ok(Batches { codes: None, sizes: vec![n_obs], numbers: vec![0] });
@@ -56,8 +61,8 @@ impl Batches {
         self.sizes.len()
     }
 
-    /// Returns the batches that take part in the choice of genes. Where the user gave batches,
-    /// these are the ones of at least two cells.
+    /// Returns the numbers of the batches that take part in the choice of genes. Where the user
+    /// gave batches, a batch of a single cell takes no part.
     pub(super) fn judging(&self) -> Vec<usize> {
         (0..self.len()).filter(|&b| !self.given() || self.sizes[b] > 1).collect()
     }
@@ -72,6 +77,7 @@ impl Batches {
         self.codes.is_some()
     }
 
+    /// Returns the number of the batch of a cell.
     #[inline]
     pub(super) fn batch_of(&self, cell: usize) -> usize {
         self.codes.as_ref().map_or(0, |c| c[cell] as usize)
@@ -87,6 +93,7 @@ impl<A> PerBatch<A> {
         PerBatch((0..n).map(|_| None).collect())
     }
 
+    /// Returns the accumulator of a batch, which `make` makes if there is none yet.
     pub(super) fn entry(&mut self, batch: usize, make: impl FnOnce() -> Result<A>) -> Result<&mut A> {
         let place = &mut self.0[batch];
         if place.is_none() {
@@ -96,7 +103,8 @@ impl<A> PerBatch<A> {
     }
 }
 
-/// Two sums over the stored values of every gene.
+/// Two numbers for each gene, each a sum over its stored values. The pass that adds them up defines
+/// their terms.
 pub(super) type Pairs = Vec<(f64, f64)>;
 
 impl<A> PerBatch<A> {
@@ -190,8 +198,12 @@ pub(super) fn count_moments(
     Ok(found)
 }
 
-/// Returns sums and moments of the values by gene and batch, and sums by cell, in one pass. With a
-/// factor `ln` the values are replaced by `exp(ln x) - 1`. Refuses values that `check` refuses.
+/// Returns sums and moments of the values by gene and batch, and sums by cell, in one pass. Where
+/// `ln` is given, the values are logarithms to a base whose natural logarithm is `ln`; each value
+/// `x` is replaced by `exp(ln x) - 1`.
+///
+/// # Errors
+/// [`Error::Values`] for a value that `check` refuses; the errors of the pass.
 pub(super) fn moments(
     x: &LazyMatrix,
     batches: &Batches,
@@ -202,7 +214,7 @@ pub(super) fn moments(
     reduce(x, &BatchSums { shape: x.shape(), batches, ln, check }, session)
 }
 
-/// The needs of the pass for sums and moments.
+/// The [`Needs`] of the pass for sums and moments, for the plan of `ops::explain`.
 pub(super) const NEEDS: Needs = Needs::FILE;
 
 #[derive(Serialize)]

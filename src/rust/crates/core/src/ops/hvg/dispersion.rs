@@ -22,6 +22,7 @@ struct Scores {
     highly_variable: Vec<bool>,
 }
 
+/// Selects and annotates highly variable genes by the flavour `seurat` or `cell_ranger`.
 pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, session: &Session) -> Result<Hvg> {
     if options.n_bins == 0 {
         return Err(Error::parameter("n_bins", "at least 1", 0));

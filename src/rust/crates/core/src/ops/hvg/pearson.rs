@@ -27,6 +27,7 @@ pub(super) struct Model<'a> {
     clip: f64,
 }
 
+/// Selects and annotates highly variable genes by the variance of their Pearson residuals.
 pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, session: &Session) -> Result<Hvg> {
     let n_top = options.n_top_genes.ok_or_else(|| {
         Error::parameter("n_top_genes", "the number of genes to select, for flavor 'pearson_residuals'", "none")

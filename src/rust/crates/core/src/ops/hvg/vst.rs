@@ -14,6 +14,7 @@ use crate::session::Session;
 use crate::stream::{adds_up, no_rows, reduce, Needs, Reducer};
 use serde::Serialize;
 
+/// Selects and annotates highly variable genes by the flavour `seurat_v3` or `seurat_v3_paper`.
 pub(super) fn run(x: &LazyMatrix, options: &HvgOptions, batches: &Batches, session: &Session) -> Result<Hvg> {
     let n_top = options.n_top_genes.unwrap_or(2000);
     if !(options.span > 0.0 && options.span <= 1.0) {

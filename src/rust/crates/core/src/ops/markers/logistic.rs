@@ -20,8 +20,8 @@ const WHAT: &str = "rank_genes_groups 'logreg'";
 /// The length of the gradient at which the iteration ends.
 const TOLERANCE: f64 = 1e-8;
 
-/// Returns the coefficients of each gene: one for every chosen group; for two groups, the one of
-/// the first.
+/// Returns the coefficients of each gene: one for every chosen group; for two groups, the
+/// coefficient of the first group alone.
 ///
 /// # Errors
 /// [`Error::Memory`] where the values of the cells and genes do not fit half of the memory;

@@ -25,6 +25,8 @@ pub(super) struct OfGene {
 }
 
 impl OfGene {
+    /// Computes the moments of a gene in each group, zeros included, and in the cells that each
+    /// group is compared with.
     pub(super) fn new(sums: &[Spread<f64>], chosen: &Chosen) -> Result<Self> {
         let groups = memory::collected(sums.iter().zip(&chosen.sizes).map(|(s, &n)| s.with_zeros(n)), SUMS)?;
         let mut others = memory::filled(chosen.names.len(), Moments::default(), SUMS)?;

@@ -45,6 +45,9 @@ pub struct RankedGroup {
     pub pvals_adj: Vec<f64>,
 }
 
+/// Sorts the results of all genes by score, group by group, and adjusts the p-values. `genes` are
+/// in the order of the matrix. `counts` says whether all values look like raw counts; the result
+/// then has a note for the user.
 pub(super) fn ranked(
     genes: Vec<Tested>,
     chosen: &Chosen,

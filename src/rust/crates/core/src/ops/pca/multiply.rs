@@ -59,8 +59,9 @@ pub(super) struct Product {
 }
 
 impl<'a> Multiply<'a> {
-    /// Makes the pass for the columns of `block`, of `p` rows each. `shift` is subtracted from
-    /// dense rows, `centre` from stored values.
+    /// Makes the pass that multiplies with `block`, `p` rows by one column per vector. Before the
+    /// product, `shift` (one value a column of the matrix) is subtracted from the values of dense
+    /// rows, and `centre` from the stored values of sparse rows.
     pub(super) fn new(
         deltas: &'a Deltas,
         block: &Mat<f64>,

@@ -43,8 +43,9 @@ impl<'a> Loadings<'a> {
         Ok(Loadings { k, rows, lines, width })
     }
 
-    /// Returns `offset + (row - shift) * loadings` of each row, row-major. Sets `moments`, if
-    /// given, to the moments of these columns; for dense rows `offset` is left out of the moments.
+    /// Returns `offset + (row - shift) * loadings` of each row as f32, row-major n x k. Sets
+    /// `moments`, if given, to the moments of these k columns. For dense rows `offset` is left out
+    /// of the moments, though not of the result.
     pub(super) fn project(
         &self,
         rows: &Rows,

@@ -52,6 +52,8 @@ fn scaled(mean: f64, std: f64, max: f64, x: f64) -> f64 {
 }
 
 impl Deltas {
+    /// Splits a chain: a centring [`nodes::Scale`] at the end of a sparse chain is applied here,
+    /// all before it is read.
     pub(super) fn new(x: &LazyMatrix) -> Self {
         let check = Check::finite(x, "pca");
         let last = x.nodes().last().and_then(|node| node.downcast::<nodes::Scale>());
@@ -70,8 +72,9 @@ impl Deltas {
         &self.chain
     }
 
-    /// Returns the values to add to the deltas of each column to get its values. For dense rows
-    /// without a scale this is `shift`.
+    /// Returns, for each of `p` columns, the value to which a delta is added to get the value of
+    /// the matrix. It is the value that a zero becomes under the scale; without a scale it is
+    /// `shift`, or 0 where that is `None`.
     pub(super) fn base(&self, p: usize, shift: Option<&[f64]>) -> Vec<f64> {
         match (&self.scale, shift) {
             (Some(s), _) => s.columns.iter().map(|c| c.base).collect(),

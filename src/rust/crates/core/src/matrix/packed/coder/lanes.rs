@@ -5,15 +5,17 @@ use crate::simd;
 
 /// Entries that share their widths.
 pub(in super::super) const RUN: usize = 256;
-/// Numbers in a row of lanes.
+/// The number of lanes: a row has one number of each lane.
 pub(super) const LANES: usize = 8;
-/// Exceptions to a width, at most.
+/// The largest number of exceptions in a run: numbers that do not fit the width of the run.
 pub(super) const MOST: usize = 64;
 /// Bytes by which an exception counts in the choice of a width; more than its size, because it
 /// takes time too.
 const COSTS: usize = 8;
 
+/// The numbers of a run, not yet packed.
 pub(super) type Numbers = [u32; RUN];
+/// A row of packed numbers: four bytes of each lane.
 pub(super) type Lanes = [u8; 4 * LANES];
 /// A bit for each number of a run.
 pub(super) type Marks = [u64; RUN / ROW];
@@ -31,8 +33,9 @@ pub(super) fn mask(width: u32) -> u32 {
 }
 
 simd::vectorized! {
-    /// Returns the width that takes the fewest bytes: of those near `hint`, and the width that
-    /// holds all but huge numbers.
+    /// Returns the width in bits in which a run takes the fewest bytes, its exceptions included.
+    /// Four widths are compared: three about `hint`, and the width of the largest number below
+    /// 2^31.
     pub(super) fn best_width [](numbers: &Numbers, hint: u32) -> u32 where _level in [Avx512, Avx2]: simd::Level {
         let middle = hint.clamp(1, u32::BITS - 2);
         let (mut any, mut huge, mut past) = (0, 0, [0; 3]);
@@ -128,14 +131,16 @@ pub(super) fn words(lanes: &[Lanes], width: u32) -> impl Iterator<Item = (&Lanes
 }
 
 simd::vectorized! {
-    /// Runs [`Steps::squeeze`] at the best level.
+    /// Packs the low `width` bits of each number into `out`, and returns marks of the numbers that
+    /// have more bits ([`Steps::squeeze`] at the best level).
     pub(super) fn squeeze [](numbers: &Numbers, width: u32, out: &mut [Lanes]) -> Marks where level in [Avx2]: Steps {
         level.squeeze(numbers, width, out)
     }
 }
 
 simd::vectorized! {
-    /// Runs [`Steps::spread`] at the best level; without lanes all numbers are 0.
+    /// Unpacks numbers of `width` bits from `lanes`; without lanes all numbers are 0
+    /// ([`Steps::spread`] at the best level).
     pub(super) fn spread [](lanes: &[Lanes], width: u32, out: &mut Numbers) where level in [Avx2]: Steps {
         if lanes.is_empty() {
             out.fill(0);
@@ -146,14 +151,16 @@ simd::vectorized! {
 }
 
 simd::vectorized! {
-    /// Runs [`Steps::add_up`] at the best level.
+    /// Turns gaps into columns, in place; `before` is the column before the first one
+    /// ([`Steps::add_up`] at the best level).
     pub(super) fn add_up [](gaps: &mut Numbers, before: u32) where level in [Avx2]: Steps {
         level.add_up(gaps, before);
     }
 }
 
 simd::vectorized! {
-    /// Turns columns into the gaps between them.
+    /// Turns columns into gaps: the difference of each column to the previous one, less 1 (modulo
+    /// 2^32). `before` is the column before the first one.
     pub(super) fn take_apart [](columns: &Numbers, before: u32, gaps: &mut Numbers) where _level in [Avx512, Avx2]: simd::Level {
         gaps[0] = columns[0].wrapping_sub(before).wrapping_sub(1);
         for i in 1..RUN {
