@@ -10,9 +10,7 @@ use super::disk::{with_plain, Plain, Scratch, Shared};
 use super::packed::Packable;
 use super::rows::{Decoded, Fault};
 use super::sparse::{touched, SparseParts};
-use super::{
-    Block, ColumnMap, Layout, Location, PackedState, Pass, Positions, Reads, Rows, Source, BLOCK_ROWS, BLOCK_VALUES,
-};
+use super::{Block, BLOCK_ROWS, BLOCK_VALUES, ColumnMap, Layout, Location, PackedState, Pass, Positions, Reads, Rows, Source, Stamp};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::memory;
@@ -61,6 +59,10 @@ impl Source for CscSource {
 
     fn location(&self) -> Option<Location> {
         Some(self.parts.location())
+    }
+
+    fn stamp(&self) -> Option<Stamp> {
+        self.parts.stamp()
     }
 
     fn packed(&self, keeping: &Keeping, scratch: &Space) -> PackedState {

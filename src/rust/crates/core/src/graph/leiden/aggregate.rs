@@ -1,6 +1,6 @@
 //! A network of one level, and the network of its clusters.
 
-use super::aside::{Filed, Growing};
+use super::aside::{Filed, Growing, CLUSTERS};
 use crate::error::Result;
 use crate::graph::ahead::{ahead, ahead_around};
 use crate::graph::groups::members;
@@ -9,9 +9,6 @@ use crate::memory;
 use crate::session::Session;
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
-
-/// The name, in errors, of numbers for each cluster.
-pub(super) const CLUSTERS: &str = "clusters of the graph";
 
 /// Parts per parallel task.
 const PARTS: usize = 1024;

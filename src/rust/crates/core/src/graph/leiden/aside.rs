@@ -1,7 +1,6 @@
 //! Edges in scratch files while they are not at work: at most one level of a large graph is in
 //! memory, beside the rows that go from it to the next.
 
-use super::aggregate::CLUSTERS;
 use crate::dtype::Plain;
 use crate::element::Number;
 use crate::error::{Error, Result};
@@ -10,6 +9,9 @@ use crate::graph::symmetric::{Graph, OwnGraph};
 use crate::matrix::Scratch;
 use crate::memory::{self, Zero};
 use crate::session::Session;
+
+/// The name, in errors, of numbers for each cluster.
+pub(super) const CLUSTERS: &str = "clusters of the graph";
 
 /// The edges of successive rows, in two scratch files.
 pub(super) struct Filed {

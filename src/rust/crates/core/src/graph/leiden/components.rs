@@ -1,7 +1,8 @@
 //! Connected components of clusters.
 
 use super::super::symmetric::Graph;
-use super::aggregate::{renumber, CLUSTERS};
+use super::aggregate::renumber;
+use super::aside::CLUSTERS;
 use crate::error::Result;
 use crate::graph::groups::members;
 use crate::memory;

@@ -9,7 +9,6 @@ mod aside;
 mod components;
 mod moving;
 mod refine;
-mod sweep;
 
 use super::links::{Links, Origin};
 use super::locality::Renumbered;
@@ -18,8 +17,8 @@ use super::symmetric::{check, Graph};
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::session::{Monitor, Session};
-use aggregate::{aggregate, renumber, Network, CLUSTERS};
-use aside::Base;
+use aggregate::{aggregate, renumber, Network};
+use aside::{Base, CLUSTERS};
 use rayon::prelude::*;
 
 /// The objective that is maximised. A is the weight matrix, k_i = sum of row i, S = sum of A; i, j

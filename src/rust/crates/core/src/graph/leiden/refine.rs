@@ -1,7 +1,8 @@
 //! Refinement (Traag, Waltman & van Eck 2019, supplement, algorithm A.2, RefinePartition and
 //! MergeNodesSubset).
 
-use super::aggregate::{Network, Tally, CLUSTERS};
+use super::aggregate::{Network, Tally};
+use super::aside::CLUSTERS;
 use super::moving::visits;
 use crate::error::Result;
 use crate::graph::groups::members;

@@ -203,7 +203,7 @@ fn once(
     let (status, headers) = (response.status(), response.headers().clone());
     let is_head = request.method() == "HEAD";
     let most = match (status.as_u16(), wanted) {
-        (206, Some(_)) => return part(response, counts, broken).map(|body| Reply { status, headers, body }),
+        (206, Some(range)) => return part(response, range, counts, broken).map(|body| Reply { status, headers, body }),
         // The whole object, which may be long.
         (200, Some(range)) if !is_head => match fits(&headers, range) {
             Some(most) => most,
@@ -251,17 +251,34 @@ pub(super) fn range_of(headers: &HeaderMap) -> Option<(Range<u64>, u64)> {
     Some((first..last.checked_add(1)?, whole.trim().parse().ok()?)).filter(|(range, _)| !range.is_empty())
 }
 
-/// Reads a part of an object, as many bytes as the reply announces.
+/// Returns the most bytes that a requested range has.
+fn longest(range: &str) -> Option<u64> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let last: u64 = last.parse().ok()?;
+    // A range without a first byte is the last bytes of the object.
+    if first.is_empty() {
+        return Some(last);
+    }
+    last.checked_sub(first.parse().ok()?)?.checked_add(1)
+}
+
+/// Reads the part of an object that was requested as `range`, as many bytes as the reply announces.
 fn part(
     mut response: Response<Body>,
+    range: &str,
     counts: &Counts,
     broken: impl Fn(ureq::Error) -> Trouble,
 ) -> Result<Vec<u8>, Trouble> {
     use std::io::Read;
-    let Some((range, _)) = range_of(response.headers()) else {
+    let Some((found, _)) = range_of(response.headers()) else {
         return Err(Trouble::Passing("a part of the object without its place (Content-Range)".to_owned()));
     };
-    let size = range.end - range.start;
+    let size = found.end - found.start;
+    // No memory is taken for more than was requested, whatever a server announces.
+    if longest(range).is_some_and(|most| size > most) {
+        let text = format!("a part of {size} bytes (Content-Range), which is more than was requested ({range})");
+        return Err(Trouble::Passing(text));
+    }
     let memory = || Trouble::Final(Fault::Memory(size));
     let mut body: Vec<u8> = Vec::new();
     let room = usize::try_from(size).ok().filter(|&room| body.try_reserve_exact(room).is_ok()).ok_or_else(memory)?;
