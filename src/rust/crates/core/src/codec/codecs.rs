@@ -92,12 +92,14 @@ pub(crate) fn lz4_block(stored: &[u8], out: &mut [u8]) -> Decoded {
     lz4_flex::block::decompress_into(block, out).map_err(|_| "damaged lz4 data".to_owned())
 }
 
-/// Returns the number of decoded bytes that data for [`lz4_block`] claim, not checked.
+/// Returns the number of decoded bytes that data for [`lz4_block`] claim, not checked; `None` for
+/// data that end within their header.
 pub(crate) fn lz4_block_claim(stored: &[u8]) -> Option<u64> {
     stored.first_chunk::<4>().map(|n| u32::from_le_bytes(*n).into())
 }
 
-/// Returns the number of decoded bytes that data for [`lz4`] claim, not checked.
+/// Returns the number of decoded bytes that data for [`lz4`] claim, not checked; `None` for data
+/// that end within their header.
 pub(crate) fn lz4_claim(stored: &[u8]) -> Option<u64> {
     stored.first_chunk::<8>().map(|n| u64::from_be_bytes(*n))
 }
@@ -119,7 +121,8 @@ pub(crate) fn zstd_claim(stored: &[u8]) -> Option<u64> {
     zstd::zstd_safe::get_frame_content_size(stored).ok().flatten()
 }
 
-/// Returns the number of decoded bytes that Blosc data claim, not checked.
+/// Returns the number of decoded bytes that Blosc data claim, not checked; `None` for data that end
+/// within their header.
 pub(crate) fn blosc_claim(stored: &[u8]) -> Option<u64> {
     stored.get(4..).and_then(|b| b.first_chunk::<4>()).map(|n| u32::from_le_bytes(*n).into())
 }

@@ -33,7 +33,7 @@ impl Store {
     }
 }
 
-/// Locks a mutex.
+/// Locks a mutex, and ignores that a thread may have panicked while it held the lock.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A poisoned lock cannot occur: nothing that can panic runs while one is held.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
