@@ -216,8 +216,8 @@ pub(crate) fn blosc_frame(parameters: &[u32], bytes: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Undoes the shuffle filter, which groups bytes by their position within a value; bytes past the
-/// last whole value are not moved.
+/// Undoes the shuffle filter, which groups bytes by their position within a value of `size` bytes.
+/// Bytes past the last whole value are not moved. `stored` and `out` have the same length.
 pub(crate) fn unshuffle(size: usize, stored: &[u8], out: &mut [u8]) {
     fn fixed<const S: usize>(stored: &[u8], out: &mut [u8]) {
         let n = out.len() / S;

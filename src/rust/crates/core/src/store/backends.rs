@@ -20,7 +20,8 @@ pub fn libraries() -> Vec<(&'static str, String)> {
     vec![hdf5::library()]
 }
 
-/// Returns whether the content of the file or folder at a path is a store of any backend.
+/// Returns whether the content of the file or folder at a path is a store of any backend. A Zarr
+/// store that a killed writer left there is repaired first.
 ///
 /// # Errors
 /// [`crate::Error::Io`].
@@ -28,7 +29,8 @@ pub(crate) fn is_store(path: &Path) -> Result<bool> {
     Ok(is_zarr(path)? || (!path.is_dir() && hdf5::is_hdf5(path)?))
 }
 
-/// Returns whether there is a Zarr store at a path.
+/// Returns whether there is a Zarr store, a folder or a zip archive, at a path. A store that a
+/// killed writer left there is repaired first.
 ///
 /// # Errors
 /// [`crate::Error::Io`].

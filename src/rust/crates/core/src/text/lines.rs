@@ -67,7 +67,11 @@ impl Lines {
         Ok(())
     }
 
-    /// Passes a last line without an end to `take`.
+    /// Passes the last line to `take`, if the text does not end with a line end. The line gets an
+    /// end like all others.
+    ///
+    /// # Errors
+    /// The errors of `take`.
     pub(super) fn finish<E: From<Error>>(
         mut self,
         take: &mut impl FnMut(u64, &[u8]) -> Result<(), E>,

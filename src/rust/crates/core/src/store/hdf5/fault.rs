@@ -76,8 +76,8 @@ pub(super) fn keep(reason: String) {
     KEPT.with(|kept| *kept.borrow_mut() = Some(reason));
 }
 
-/// Returns the cause of an error: the reason that a callback kept, the operating system's message,
-/// or else HDF5's innermost line.
+/// Returns the cause of an error: the reason that a callback kept ([`keep`]), the operating
+/// system's message, or else HDF5's innermost line. The kept reason is forgotten in any case.
 pub(crate) fn cause(error: &hdf5::Error) -> String {
     // Taken in any case: a later error must not report the reason of this one.
     let kept = KEPT.with(|kept| kept.borrow_mut().take());

@@ -444,7 +444,7 @@ impl Chunks {
     }
 
     /// Decodes a chunk into `out`, whose length is [`Chunks::believed`]: values as they are stored,
-    /// row-major.
+    /// row-major. A chunk that was never written gives the fill value.
     ///
     /// # Errors
     /// Errors of reading; [`Error::Format`] for a damaged chunk.

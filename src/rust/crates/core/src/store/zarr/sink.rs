@@ -101,7 +101,11 @@ impl Held {
 const HELD: &str = "values to be written";
 
 impl NewArray {
-    /// Begins an array in the folder `folder`.
+    /// Begins an array in the folder `folder`; `path` is its path in the store. An array without
+    /// space (`shape` is `None`) is stored as a single `false`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for values that a Zarr store cannot hold; [`Error::Io`].
     pub(super) fn new(
         store: &Arc<Store>,
         folder: &Path,

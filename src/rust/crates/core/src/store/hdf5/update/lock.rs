@@ -37,7 +37,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    /// Returns the shared file at `path`; `file` is a handle to read and write it.
+    /// Returns the shared file at `path`. It is the one that is open in this process; else `file`,
+    /// a handle to read and write it, is locked against writers of other processes.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when another process is writing to it.
     pub(super) fn open(path: &Path, file: File) -> Result<Arc<Shared>> {
         let io = |e: std::io::Error| Error::io(path, "open for saving", &e);
         let identity = identity(&file).map_err(io)?;
