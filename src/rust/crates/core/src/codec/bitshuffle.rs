@@ -49,7 +49,8 @@ impl Bitshuffle {
         (8192 / self.size / 8 * 8).max(128)
     }
 
-    /// Returns the number of decoded bytes that `stored` claims, not checked.
+    /// Returns the number of decoded bytes that `stored` claims, not checked; `None` for data that
+    /// end within their header.
     pub(crate) fn claim(self, stored: &[u8]) -> Option<u64> {
         match self.packing {
             Packing::None => Some(stored.len() as u64),

@@ -92,12 +92,14 @@ pub(crate) fn lz4_block(stored: &[u8], out: &mut [u8]) -> Decoded {
     lz4_flex::block::decompress_into(block, out).map_err(|_| "damaged lz4 data".to_owned())
 }
 
-/// Returns the number of decoded bytes that data for [`lz4_block`] claim, not checked.
+/// Returns the number of decoded bytes that data for [`lz4_block`] claim, not checked; `None` for
+/// data that end within their header.
 pub(crate) fn lz4_block_claim(stored: &[u8]) -> Option<u64> {
     stored.first_chunk::<4>().map(|n| u32::from_le_bytes(*n).into())
 }
 
-/// Returns the number of decoded bytes that data for [`lz4`] claim, not checked.
+/// Returns the number of decoded bytes that data for [`lz4`] claim, not checked; `None` for data
+/// that end within their header.
 pub(crate) fn lz4_claim(stored: &[u8]) -> Option<u64> {
     stored.first_chunk::<8>().map(|n| u64::from_be_bytes(*n))
 }
@@ -119,7 +121,8 @@ pub(crate) fn zstd_claim(stored: &[u8]) -> Option<u64> {
     zstd::zstd_safe::get_frame_content_size(stored).ok().flatten()
 }
 
-/// Returns the number of decoded bytes that Blosc data claim, not checked.
+/// Returns the number of decoded bytes that Blosc data claim, not checked; `None` for data that end
+/// within their header.
 pub(crate) fn blosc_claim(stored: &[u8]) -> Option<u64> {
     stored.get(4..).and_then(|b| b.first_chunk::<4>()).map(|n| u32::from_le_bytes(*n).into())
 }
@@ -213,8 +216,8 @@ pub(crate) fn blosc_frame(parameters: &[u32], bytes: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Undoes the shuffle filter, which groups bytes by their position within a value; bytes past the
-/// last whole value are not moved.
+/// Undoes the shuffle filter, which groups bytes by their position within a value of `size` bytes.
+/// Bytes past the last whole value are not moved. `stored` and `out` have the same length.
 pub(crate) fn unshuffle(size: usize, stored: &[u8], out: &mut [u8]) {
     fn fixed<const S: usize>(stored: &[u8], out: &mut [u8]) {
         let n = out.len() / S;

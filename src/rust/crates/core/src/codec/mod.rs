@@ -68,18 +68,23 @@ pub(crate) fn deflate(stored: &[u8], out: &mut [u8]) -> Result<(), String> {
     inflate_new(stored, codecs::as_new(out))
 }
 
-/// Inflates zlib data into uninitialised memory; after `Ok` all of it is initialised.
+/// Inflates zlib data, which have to fill `out`, uninitialised memory, exactly; after `Ok` all of
+/// it is initialised.
 pub(crate) fn inflate_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<(), String> {
     inflate_by(libdeflate_sys::libdeflate_zlib_decompress, stored, out)
 }
 
-/// Inflates gzip data of one member into uninitialised memory; after `Ok` all of it is initialised.
+/// Inflates gzip data of one member, which have to fill `out`, uninitialised memory, exactly; after
+/// `Ok` all of it is initialised.
 pub(crate) fn gunzip_new(stored: &[u8], out: &mut [MaybeUninit<u8>]) -> Result<(), String> {
     inflate_by(libdeflate_sys::libdeflate_gzip_decompress, stored, out)
 }
 
-/// Inflates deflated data without a wrapper into `out` and compares with the given CRC-32: an entry
-/// of a zip archive.
+/// Inflates deflated data without a wrapper, as in an entry of a zip archive. They have to fill
+/// `out` exactly, and to have the CRC-32 `checksum`.
+///
+/// # Errors
+/// A description of the damage.
 pub(crate) fn inflate_raw(stored: &[u8], out: &mut [u8], checksum: u32) -> Result<(), String> {
     inflate_by(libdeflate_sys::libdeflate_deflate_decompress, stored, codecs::as_new(out))?;
     // SAFETY: pointer and length are the slice's.

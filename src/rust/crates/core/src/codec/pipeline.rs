@@ -56,8 +56,9 @@ pub(crate) enum Plan {
 }
 
 impl Plan {
-    /// Returns an upper bound of the decoded bytes per stored byte: the compressor's, but at most
-    /// the 2^20 assumed for runs of zeros.
+    /// Returns an upper bound of the number of decoded bytes per stored byte, at most 2^20. It is
+    /// [`Pipeline::ratio`] for a pipeline of this module, and 2^20, as for runs of zeros, for any
+    /// other plan.
     pub(crate) fn expansion(&self) -> u64 {
         const RUNS: u64 = 1 << 20;
         match self {
@@ -66,8 +67,12 @@ impl Plan {
         }
     }
 
-    /// Chooses the way for filters (identifiers and parameters) in the order of writing; `known`
-    /// tells which others the library of the file can undo.
+    /// Chooses the plan for these filters, which are in the order of writing; `known` tells whether
+    /// the library of the file can undo a filter. The plan is [`Plan::Direct`] if
+    /// [`Pipeline::from_steps`] takes the filters, and each can be undone here or is unknown here
+    /// and to the library. The chunks to which unknown filters were not applied can then be
+    /// decoded. Else the plan is [`Plan::Library`] if the library knows all filters, and
+    /// [`Plan::Unsupported`] if it does not.
     pub(crate) fn from_filters(filters: &[Filter], known: &dyn Fn(i32) -> bool) -> Plan {
         let absent = |f: i32| !known(f);
         let step = |(filter, parameters): &Filter| match *filter {
@@ -109,8 +114,9 @@ thread_local! {
 }
 
 impl Pipeline {
-    /// Makes a pipeline of steps in the order of writing. `None` when they are not shuffles, then
-    /// at most one compressor, then checksums.
+    /// Makes a pipeline of steps in the order of writing. Unknown filters may stand anywhere.
+    /// Returns `None` when the others are not shuffles, then at most one compressor, then
+    /// checksums, or when there are too many steps.
     pub(crate) fn from_steps(steps: Vec<Step>) -> Option<Pipeline> {
         let rank = |s: &Step| match s {
             Step::Shuffle { .. } => 0,
@@ -134,7 +140,8 @@ impl Pipeline {
         self.steps.iter().any(|step| matches!(step, Step::Deflate | Step::Gzip | Step::Zstd))
     }
 
-    /// Returns the name of a filter that was applied to a chunk with this mask and is unknown.
+    /// Returns the name of a filter that was applied to a chunk with this mask and that nobody can
+    /// undo; `None` when the chunk can be decoded.
     pub(crate) fn missing(&self, mask: u32) -> Option<String> {
         self.steps.iter().enumerate().find_map(|(i, step)| match step {
             Step::Unknown(id) if mask >> i & 1 == 0 => Some(name_of(*id)),
@@ -271,7 +278,8 @@ impl Pipeline {
         }
     }
 
-    /// Decodes all bytes of a chunk of unknown decoded length, at most `most`.
+    /// Decodes all bytes of a chunk to which every filter was applied. Its decoded length is not
+    /// known before, but is at most `most` bytes.
     ///
     /// # Errors
     /// The errors of [`Pipeline::decode`]; more than `most` bytes; an unknown length with filters
@@ -328,8 +336,8 @@ impl Pipeline {
         }
     }
 
-    /// Undoes the filters of one chunk. Bit `i` of `mask` says that filter `i` was not applied to
-    /// it.
+    /// Undoes the filters of one chunk, whose decoded bytes must fill `out` exactly. Bit `i` of
+    /// `mask` says that filter `i` was not applied to it.
     ///
     /// # Errors
     /// A description of the damage.

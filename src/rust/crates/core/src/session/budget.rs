@@ -14,8 +14,8 @@ pub struct Lease {
     of: Budget,
 }
 
-/// Memory leased by work of the graph stage: its own, and as much of the memory of passes as was
-/// free.
+/// The two leases of work of the graph stage: on the session's `graph_memory`, and on as much of
+/// its `memory` as was free.
 #[derive(Debug)]
 pub struct Held {
     /// The lease of the graph stage's memory.
@@ -30,8 +30,8 @@ impl Budget {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Leases as much of `want` bytes as is free of `limit`, and at least `floor` bytes (or `want`)
-    /// even where less is free.
+    /// Leases `want` bytes, or as many as are free of `limit`, but never fewer than `floor` (or
+    /// `want`, if that is less). So the bytes leased may exceed `limit`.
     pub(super) fn lease_anyway(&self, floor: usize, want: usize, limit: usize) -> Lease {
         let free = |leased| want.min(usize::max(limit.saturating_sub(leased), floor));
         let add = |leased: usize| Some(leased.saturating_add(free(leased)));
@@ -39,8 +39,8 @@ impl Budget {
         Lease { bytes: free(leased), of: self.clone() }
     }
 
-    /// Leases as much of `want` bytes as is free of `limit`; returns `None` where that is less than
-    /// `least`.
+    /// Leases `want` bytes, or as many as are free of `limit`; `None`, and no lease, where fewer
+    /// than `least` are free.
     pub(super) fn lease(&self, least: usize, want: usize, limit: usize) -> Option<Lease> {
         let mut bytes = 0;
         let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |leased| {

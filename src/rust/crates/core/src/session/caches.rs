@@ -48,7 +48,7 @@ impl Drop for Identity {
 }
 
 impl Caches {
-    /// Returns the entry of this type about a matrix.
+    /// Returns the entry of type `T` about a matrix; `None` where there is none.
     pub(crate) fn find<T: Any + Send + Sync>(&self, of: &Identity) -> Option<Arc<T>> {
         lock(&self.0).get(&(of.number, TypeId::of::<T>())).cloned()?.downcast().ok()
     }
@@ -72,13 +72,13 @@ impl Caches {
         drop(before);
     }
 
-    /// Returns the entry of a name and this type.
+    /// Returns the entry of type `T` under a name; `None` where there is none.
     pub(crate) fn named<T: Any + Send + Sync>(&self, name: &str) -> Option<Arc<T>> {
         let named = lock(&self.1);
         named.iter().filter(|(known, _)| known == name).find_map(|(_, entry)| entry.clone().downcast().ok())
     }
 
-    /// Keeps an entry by name, in place of the one before.
+    /// Keeps an entry under a name, in place of an entry of the same type under that name.
     pub(crate) fn keep_named<T: Any + Send + Sync>(&self, name: String, entry: Arc<T>) {
         let mut named = lock(&self.1);
         // Dropped when the lock is free again.

@@ -15,11 +15,12 @@ pub fn release_memory() {
     }
 }
 
-/// Lets four threads share an arena of glibc's heap. By default glibc makes one per thread, up to
-/// eight per processor, and `malloc_trim` leaves up to 64 MB free at the end of each. With one
-/// arena per thread, peaks of the graph stage were 10 % higher, at the same speed. The setting
-/// holds for the whole process; a limit set by the user (`MALLOC_ARENA_MAX`, `GLIBC_TUNABLES`) is
-/// not changed.
+/// Limits glibc's heap to a quarter as many arenas as `threads`, but at least 2: four threads share
+/// one. By default glibc makes one for each thread, up to eight per processor, and `malloc_trim`
+/// leaves up to 64 MB free at the end of each. With one arena per thread, peaks of the graph stage
+/// were 10 % higher, at the same speed. The limit holds for the whole process, and only the first
+/// call sets it. A limit set by the user (`MALLOC_ARENA_MAX`, `GLIBC_TUNABLES`) is not changed.
+/// Does nothing where the C library is not glibc.
 pub(super) fn share_arenas(threads: usize) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

@@ -1,4 +1,6 @@
 //! Progress and cancellation of a call.
+//!
+//! A face is the code by which a language calls the core: the package for R, or the one for Python.
 
 use crate::error::{Error, Result};
 use crate::reserve;

@@ -129,8 +129,8 @@ impl Space {
     }
 }
 
-/// The memory and disk space that a pass over a stored matrix may use, besides the blocks it has
-/// handed out.
+/// The memory and disk space that a pass over a stored matrix may use. The blocks that it has
+/// handed out do not count.
 #[derive(Debug, Clone)]
 pub struct Allowance {
     /// Bytes in memory.
@@ -141,8 +141,9 @@ pub struct Allowance {
     pub keeping: Keeping,
 }
 
-/// The use that a pass makes of packed rows: where they are, how many bytes they may take, and
-/// whether the pass adds to them.
+/// The settings by which a pass uses packed rows: the caches that hold them, the bytes they may
+/// take, and whether the pass adds to them. Packed rows are the entries of a
+/// compressed matrix that a first pass decoded, kept in scratch files for later passes.
 #[derive(Debug, Clone, Default)]
 pub struct Keeping {
     caches: Caches,
@@ -152,8 +153,9 @@ pub struct Keeping {
 }
 
 impl Keeping {
-    /// Makes the use of packed rows in `caches`, of at most `limit` bytes (see [`Keeping::limit`]),
-    /// in a session of `memory` bytes.
+    /// Makes the settings for packed rows in `caches`. `limit` bounds their bytes; 0 turns them
+    /// off, and with `None` [`Keeping::limit`] chooses. `memory` is the working memory of the
+    /// session, in bytes. `fills` tells whether the pass leaves packed rows for later ones.
     pub(super) fn new(caches: Caches, limit: Option<u64>, memory: usize, fills: bool) -> Self {
         Keeping { caches, limit, memory, fills }
     }
@@ -168,10 +170,10 @@ impl Keeping {
         self.limit == Some(0)
     }
 
-    /// Returns the bytes that packed rows of a matrix of `stored` bytes may take in `scratch`: the
-    /// limit that is set, else as many as the matrix takes in its file, but no more than a third of
-    /// the free scratch space, and than a quarter of the session's memory where scratch files are
-    /// in memory.
+    /// Returns the number of bytes that the packed rows of a matrix may take in `scratch`. `stored`
+    /// is the size, in bytes, of the matrix in its file. The result is the limit that is set.
+    /// Without one, it is the least of `stored`, a third of the free scratch space and, where
+    /// scratch files are in memory, a quarter of the session's memory.
     pub(crate) fn limit(&self, stored: u64, scratch: &Space) -> u64 {
         self.limit.unwrap_or_else(|| {
             let most = if scratch.is_in_memory() { self.memory as u64 / 4 } else { u64::MAX };

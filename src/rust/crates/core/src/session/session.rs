@@ -82,15 +82,16 @@ impl Session {
         })
     }
 
-    /// Leases `1 / of` of the memory, or as much of that as is free. It leases a quarter of that
+    /// Leases `1 / of` of the memory, or as much of that as is free, but at least a quarter of that
     /// part even where less is free, so that all work makes progress.
     pub(crate) fn part(&self, of: usize) -> Lease {
         let want = self.memory / of.max(1);
         self.budget.lease_anyway(want / 4, want, self.memory)
     }
 
-    /// Leases `1 / of` of the memory for data that stays between passes, or less: with it, no more
-    /// than a quarter of the memory may be leased, as a pass takes the other three quarters.
+    /// Leases up to `1 / of` of the memory for data that stays between passes. It leases only bytes
+    /// that are free of the first quarter of the memory, as a pass takes the other three quarters;
+    /// that may be none.
     pub(crate) fn spare(&self, of: usize) -> Lease {
         self.budget.lease_anyway(0, self.memory / of.max(1), self.memory / 4)
     }
@@ -101,20 +102,20 @@ impl Session {
         Keeping::new(self.caches.clone(), self.packed, self.memory, fills)
     }
 
-    /// Leases `bytes` for work of the graph stage, all or none. They are not part of `memory`,
-    /// which is the bound of streaming, but as far as `memory` is free, passes that run at the same
-    /// time get less by them. `what` names the work in errors.
+    /// Leases `bytes` of `graph_memory` for work of the graph stage, all or none. The same number
+    /// of bytes, or as many as are free, is also leased of `memory`, the bound of streaming. So
+    /// passes that run at the same time get less memory. `what` names the work in errors.
     ///
     /// # Errors
-    /// [`Error::Memory`] where fewer bytes are free of `graph_memory`, or of the memory of the
-    /// machine.
+    /// [`Error::Memory`] where fewer bytes are free of `graph_memory` or, if that is not set, of
+    /// the memory of the machine.
     pub(crate) fn hold(&self, what: impl Into<String>, bytes: usize) -> Result<Held> {
         let own = self.hold_apart(what, bytes)?;
         Ok(Held { _own: own, _of_passes: self.budget.lease_anyway(0, bytes, self.memory) })
     }
 
-    /// Leases bytes as [`hold`](Self::hold) does, but takes nothing from `memory`, so that the pass
-    /// that fills them can have all of it.
+    /// Leases `bytes` of `graph_memory` as [`hold`](Self::hold) does, but none of `memory`, so that
+    /// the pass that fills the bytes can have all of `memory`.
     ///
     /// # Errors
     /// The error of [`hold`](Self::hold).

@@ -16,16 +16,19 @@ const POLL: Duration = Duration::from_millis(50);
 /// The interval at which a face draws progress.
 const DRAW: Duration = Duration::from_millis(200);
 
-/// Runs `work` on a thread of its own while this thread watches. Until the work ends, `watch` is
-/// called every 50 ms: with the share that is done when 200 ms have passed since it last got it, else
-/// with `None`. An error of `watch` (Ctrl-C, a bar that cannot be drawn) cancels the work. `wait`
-/// runs the pause that it is given; a face with a lock on its interpreter releases the lock
-/// meanwhile.
+/// Runs `work` on a thread of its own while the calling thread watches, and returns its result.
+/// Until the work ends, `watch` is called every 50 ms. It gets the share of the work that is done
+/// (0 to 1) if 200 ms have passed since it last got one, else `None`. An error of `watch` (Ctrl-C,
+/// a bar that cannot be drawn) cancels the work. Between calls of `watch`, `wait` gets a function
+/// that blocks for up to 50 ms, and must call it; a face with a lock on its interpreter releases
+/// the lock meanwhile. At the end, the threads of the session's pool are ended, and freed memory is
+/// returned to the system.
 ///
 /// # Errors
-/// The outer `Result` is `watch`'s, the inner one `work`'s. If both fail, the error of `work` is
-/// returned, unless it is [`Error::Cancelled`]; else the first error of `watch`.
-/// [`Error::Internal`] for a panic of `work`.
+/// Outer: the first error of `watch`, unless `work` failed with an error other than
+/// [`Error::Cancelled`]. It is returned even if `work` succeeded. Inner: the errors of `work`;
+/// [`Error::Internal`] for a panic of `work`; [`Error::OutOfMemory`] when no thread can be started
+/// or memory is short.
 pub fn watched<T: Send, E>(
     session: &Session,
     work: impl FnOnce(&Session) -> Result<T> + Send,

@@ -1,4 +1,6 @@
-//! The stand-in for `remote` in a build without remote stores: no URL can be opened.
+//! The stand-in for `remote` in a build without remote stores. Its items have the names and the
+//! signatures of the items of `remote`, whose docs hold for them. No URL can be opened, so no value
+//! of [`Place`], [`RemoteFile`] or [`Mark`] ever exists.
 
 use super::array::{Extent, Take, TakePiece};
 use super::backend::FileState;
@@ -25,7 +27,7 @@ pub(super) fn named(url: &str, _: &[(String, String)]) -> Result<String> {
     absent(url)
 }
 
-/// Accepts any settings of the cache, and ignores them.
+/// Does nothing: there is no cache, and its settings are ignored.
 ///
 /// # Errors
 /// None.
@@ -38,17 +40,24 @@ pub fn cache_folder() -> Option<PathBuf> {
     None
 }
 
+/// Refuses a URL.
+///
+/// # Errors
+/// [`Error::State`] always.
 pub(super) fn part_url(url: &str, _: &str) -> Result<String> {
     absent(url)
 }
 
+/// Returns `false`: no location is a URL here.
 pub(super) fn ends_in(_: &Location, _: &[&str]) -> bool {
     false
 }
 
+/// A remote place; it has no values here.
 #[derive(Debug)]
 pub(super) struct Place(Infallible);
 
+/// A remote object; it has no values here.
 #[derive(Debug)]
 pub(super) struct RemoteFile(Infallible);
 
@@ -57,11 +66,13 @@ pub(super) enum Part {
     All,
 }
 
+/// The reply to a request: bytes of an object, and the object's state.
 pub(super) struct Got {
     pub(super) bytes: Vec<u8>,
     pub(super) mark: Mark,
 }
 
+/// The state of a remote object; it has no values here.
 pub(super) struct Mark(Infallible);
 
 /// Parts of an object that one request fetches.
@@ -77,6 +88,10 @@ impl Mark {
     }
 }
 
+/// Refuses to fetch extents.
+///
+/// # Errors
+/// [`Error::Internal`] always, since nothing here can ask for it.
 pub(super) fn fetch(
     _: &[Extent],
     _: impl Fn(&Run) -> Result<Option<Vec<u8>>> + Sync,

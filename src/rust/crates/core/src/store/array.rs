@@ -36,7 +36,8 @@ impl Extent {
     }
 }
 
-/// The way to the bytes of an array.
+/// The way in which the values of an array are read: as stored bytes without filters, as stored
+/// chunks that the reader decodes, or as boxes that the backend decodes.
 #[derive(Debug)]
 pub(crate) enum Access {
     /// One run of values without filters; `None` when no value was written.
@@ -47,7 +48,7 @@ pub(crate) enum Access {
     Boxes,
 }
 
-/// The layout of one number, byte for byte.
+/// The layout of one stored number: its dtype and its byte order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NumberType {
     /// The dtype.
@@ -76,10 +77,13 @@ pub(crate) struct Meta {
     pub(crate) longest: u64,
 }
 
-/// The callback that takes stored bytes, see [`ChunkedArray::fetch`].
+/// The callback of [`ChunkedArray::fetch`]. It gets the position of an extent in the list that was
+/// asked for, and the stored bytes of that extent. The bytes are `None` where the object does not
+/// exist. They are borrowed for the call only.
 pub(crate) type Take<'a> = dyn FnMut(usize, Option<&[u8]>) -> Result<()> + 'a;
 
-/// The callback that takes stored bytes and may keep them, see [`ChunkedArray::fetch_pieces`].
+/// The callback of [`ChunkedArray::fetch_pieces`]. It gets the same arguments as [`Take`], but owns
+/// the bytes and may keep them.
 pub(crate) type TakePiece<'a> = dyn FnMut(usize, Option<Piece>) -> Result<()> + 'a;
 
 /// An array of numbers that can be read chunk by chunk, from any thread. Chunks are numbered

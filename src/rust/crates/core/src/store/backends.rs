@@ -20,7 +20,8 @@ pub fn libraries() -> Vec<(&'static str, String)> {
     vec![hdf5::library()]
 }
 
-/// Returns whether the content of the file or folder at a path is a store of any backend.
+/// Returns whether the content of the file or folder at a path is a store of any backend. A Zarr
+/// store that a killed writer left there is repaired first.
 ///
 /// # Errors
 /// [`crate::Error::Io`].
@@ -28,7 +29,8 @@ pub(crate) fn is_store(path: &Path) -> Result<bool> {
     Ok(is_zarr(path)? || (!path.is_dir() && hdf5::is_hdf5(path)?))
 }
 
-/// Returns whether there is a Zarr store at a path.
+/// Returns whether there is a Zarr store, a folder or a zip archive, at a path. A store that a
+/// killed writer left there is repaired first.
 ///
 /// # Errors
 /// [`crate::Error::Io`].
@@ -36,7 +38,12 @@ pub(crate) fn is_zarr(path: &Path) -> Result<bool> {
     zarr::is_zarr(path)
 }
 
-/// Opens the store at a path or URL.
+/// Opens the store at a path or URL. A path where [`is_zarr`] finds no Zarr store is opened as an
+/// HDF5 file.
+///
+/// # Errors
+/// The errors of [`Store::open`](super::Store::open); [`Error::State`] for a remote store with
+/// `save`.
 pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dyn Backend>> {
     let location = Location::named(&named(path, &[])?);
     if location.is_url() {
@@ -55,7 +62,9 @@ static HANDED: Mutex<Option<Handed>> = Mutex::new(None);
 
 type Handed = (u32, Location, Arc<dyn Backend>);
 
-/// Hands a remote store on to the next call that opens it, so that no request is sent twice.
+/// Keeps an open remote store for the next call of [`open`] in this process that opens a remote
+/// store. That call returns the kept store, and sends no request, if its location is the same. Else
+/// it forgets the kept store. Only one store is kept at a time.
 pub(super) fn hand_on(store: &Arc<dyn Backend>) {
     let handed = (std::process::id(), store.location().clone(), store.clone());
     *HANDED.lock().unwrap_or_else(PoisonError::into_inner) = Some(handed);
@@ -97,12 +106,14 @@ fn open_remote(location: &Location, save: bool) -> Result<Arc<dyn Backend>> {
     }
 }
 
-/// Returns the text that stands for a path or URL wherever a path is expected. The secrets in
-/// `options` and in the URL stay in this process, and the text shows none of them.
+/// Returns the text that stands for a store wherever a path is expected. For a path of this
+/// machine, it is the path unchanged. For a URL, it is the URL and, after a `#`, its public
+/// options. Secrets, in `options` or in the URL, are kept in the memory of this process, and the
+/// text shows none of them.
 ///
 /// # Errors
-/// [`Error::Parameter`] for options beside a path, or a URL or option that does not exist;
-/// [`Error::State`] in a build without remote stores.
+/// [`Error::Parameter`] for options beside a path, for a text that is no URL of a known service,
+/// and for an option that does not exist; [`Error::State`] in a build without remote stores.
 pub fn named(path: &Path, options: &[(String, String)]) -> Result<PathBuf> {
     match path.to_str().map(whole) {
         Some(url) if is_url(&url) => remote::named(&url, options).map(PathBuf::from),
@@ -114,7 +125,8 @@ pub fn named(path: &Path, options: &[(String, String)]) -> Result<PathBuf> {
     }
 }
 
-/// Returns the URL of a part of the store at a URL, with the same options and secrets.
+/// Returns the text that stands for the object or folder `name` below the URL `url`, as [`named`]
+/// returns it, with the same options and secrets.
 ///
 /// # Errors
 /// The errors of [`named`].

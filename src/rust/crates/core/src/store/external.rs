@@ -16,7 +16,8 @@ pub enum External {
 }
 
 impl External {
-    /// Returns the policy of a name in the faces: "refuse", "same-folder" or "follow".
+    /// Returns the policy that the packages for R and Python call "refuse", "same-folder" or
+    /// "follow".
     ///
     /// # Errors
     /// [`Error::Parameter`] for another name.
@@ -29,7 +30,7 @@ impl External {
         }
     }
 
-    /// Returns the name in the faces.
+    /// Returns the name of the policy in the packages for R and Python, see [`External::parse`].
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -56,7 +56,8 @@ impl Kind {
         }
     }
 
-    /// Returns the dtype whose kind this is; `None` for kinds that [`Kind::of`] never returns.
+    /// Returns the dtype whose kind this is; `None` for kinds that [`Kind::from_dtype`] never
+    /// returns.
     pub(crate) fn dtype(&self) -> Option<DType> {
         use DType::{Bool, F16, F32, F64, I16, I32, I64, I8, U16, U32, U64, U8};
         let all = [Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, F32, F64];

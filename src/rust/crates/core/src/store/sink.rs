@@ -48,8 +48,8 @@ impl Layout {
         wanted.iter().enumerate().take(shape.len()).map(limit).collect()
     }
 
-    /// Returns whether an array of these extents is stored in chunks. An array without values is
-    /// not, unless it may grow.
+    /// Returns whether an array of these extents is stored in chunks. It is if it may grow, or if
+    /// it has values and a compression or chunks are asked for. A scalar never is.
     pub(super) fn is_chunked(&self, shape: &[usize]) -> bool {
         let asked = self.compression != Compression::None || self.chunk.is_some();
         !shape.is_empty() && (self.resizable || (asked && !shape.contains(&0)))

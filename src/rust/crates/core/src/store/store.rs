@@ -149,7 +149,8 @@ impl Store {
         }
     }
 
-    /// Hands a remote store on to the next call that opens it, so that no request is sent twice.
+    /// Keeps this store, if it is remote, for the next call in this process that opens a remote
+    /// store. That call sends no request if the location is the same.
     pub(crate) fn hand_on(&self) {
         if self.traffic().is_some() {
             backends::hand_on(&self.0);

@@ -199,9 +199,10 @@ impl<'w> GroupWriter<'w> {
         Ok(DatasetWriter { sink, path: below(&self.path, key), shape: vec![0] })
     }
 
-    /// Returns the group for the column `name` of this dataframe, and the key in that group;
-    /// missing groups are created. anndata up to 0.12 writes a column "T/NK" as "NK" in a group
-    /// "T".
+    /// Returns the place of the column `name` of this dataframe: the group, and the key in that
+    /// group. A name without "/" is a key of this group. A name with "/" is a path of groups, which
+    /// are created if they are missing, since anndata up to 0.12 writes a column "T/NK" as "NK" in
+    /// a group "T".
     ///
     /// # Errors
     /// The errors of [`GroupWriter::group`].

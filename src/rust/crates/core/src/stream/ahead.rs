@@ -60,7 +60,8 @@ impl<'a> Ahead<'a> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts to fetch. Without a thread for it, whoever waits for a block fetches it.
+    /// Starts the threads that fetch, in `scope`. If none can be started, [`Ahead::wait`] fetches
+    /// the block that it waits for.
     pub(super) fn start<'s>(&'s self, scope: &'s Scope<'s, '_>) {
         let fetch = || self.session.monitor.during(|| self.fetch());
         let blocks = self.end - self.lock().next;
@@ -120,10 +121,10 @@ impl<'a> Ahead<'a> {
         !state.stopped
     }
 
-    /// Waits for a block.
+    /// Waits until the bytes of a block are fetched. It may be called once for each block.
     ///
     /// # Errors
-    /// Errors of fetching it; [`Error::Cancelled`] once it was stopped.
+    /// Errors of fetching them; [`Error::Cancelled`] once the read-ahead was stopped.
     pub(super) fn wait(&self, block: usize) -> Result<()> {
         let mut state = self.lock();
         if !state.started {
@@ -141,7 +142,7 @@ impl<'a> Ahead<'a> {
         }
     }
 
-    /// Makes room for the bytes of other blocks: a block was read.
+    /// Notes that a block was read: the room of its bytes is free for the bytes of other blocks.
     pub(super) fn read(&self, block: usize) {
         let mut state = self.lock();
         state.held -= state.bytes.remove(&block).unwrap_or(0);
@@ -149,7 +150,8 @@ impl<'a> Ahead<'a> {
         self.changed.notify_all();
     }
 
-    /// Ends the threads once they have what they are at.
+    /// Stops the read-ahead. Its threads end once the requests under way have come, and calls of
+    /// [`Ahead::wait`] return.
     pub(super) fn stop(&self) {
         self.lock().stopped = true;
         self.changed.notify_all();

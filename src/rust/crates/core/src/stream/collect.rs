@@ -12,7 +12,8 @@ use crate::with_data;
 /// The name, in errors, of a matrix in memory.
 const COLLECTED: &str = "a matrix in memory";
 
-/// The memory that values take in the form in which the caller keeps them, and its limit.
+/// The limit on the memory of values that are loaded, and the memory that a value takes in the form
+/// in which the caller keeps it.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
     /// Bytes allowed.
@@ -51,12 +52,12 @@ fn too_large(x: &LazyMatrix, needed: u64, room: &Room, about: &str) -> Error {
     }
 }
 
-/// Returns the number of values of `x` that are stored, or of all of a dense one; `None` where it
-/// is not known before they are read. Repeated entries of a file count each, so that there may be
-/// fewer.
+/// Returns the number of values that a load of `x` has: the stored values of a sparse matrix, all
+/// of a dense one. Returns `None` where it is not known before they are read. An entry that a file
+/// has twice counts twice, so a load may have fewer.
 ///
 /// # Errors
-/// [`Error::Memory`] for more than there is room for.
+/// [`Error::Memory`] when they take more than the limit of `room`.
 pub fn known_in(x: &LazyMatrix, room: &Room) -> Result<Option<u64>> {
     let (n, m) = x.shape();
     let known = match x.source().nnz() {
@@ -70,9 +71,10 @@ pub fn known_in(x: &LazyMatrix, room: &Room) -> Result<Option<u64>> {
     }
 }
 
-/// Loads all rows of a sparse `x`, in matrix order, into memory of the caller, which has a place
-/// for each value ([`known_in`]) and its own types of indices and values. Returns the ends of the
-/// rows, after a 0; places past the last end stay as they are.
+/// Loads all rows of a sparse `x`, in matrix order, into slices of the caller: the column of each
+/// value into `indices`, and the value into `values`. Each has a place for every value
+/// ([`known_in`]); `index` and `value` convert to the caller's types. Returns `indptr`: 0, then the
+/// end of each row. Places past the last end stay as they are.
 ///
 /// # Errors
 /// [`Error::Internal`] for a dense `x` or too few places; the errors of the pass.

@@ -37,7 +37,8 @@ pub(super) fn map_fold<S: Send>(
     pass.run(0..pass.n_blocks(), session, map, fold)
 }
 
-/// Returns whether a pass that keeps selected columns would keep any of `x`.
+/// Returns whether a pass over `x` that is asked to keep its selected columns would keep them: a
+/// selection of at most 8192 columns, but not all, of a sparse matrix on disk.
 pub(crate) fn keeps_columns(x: &LazyMatrix) -> bool {
     let selected = x.columns().is_some_and(|c| c.len() <= MAX_KEPT_COLUMNS && c.len() < x.source().shape().1);
     selected && x.source().layout() != Layout::Dense && x.source().disk_bytes() > 0
@@ -53,15 +54,16 @@ pub(super) struct Leaves {
 }
 
 impl Leaves {
-    /// Nothing is kept: for a pass that comes once.
+    /// The choice to keep nothing, for a pass that comes once.
     pub(super) const NOTHING: Leaves = Leaves { columns: false, packed: false };
 
-    /// Returns the data that a pass of a reducer with these needs keeps.
+    /// Returns the data that a pass of a reducer with these needs keeps: packed rows always,
+    /// selected columns if the needs ask for them.
     pub(super) fn for_needs(needs: Needs) -> Leaves {
         Leaves { columns: needs.keeps_columns, packed: true }
     }
 
-    /// Returns the same without columns, for a pass over some of the blocks.
+    /// Returns this without columns, for a pass over some of the blocks.
     pub(super) fn without_columns(self) -> Leaves {
         Leaves { columns: false, ..self }
     }
@@ -138,6 +140,7 @@ impl<'a> Opened<'a> {
         }
     }
 
+    /// Returns the number of blocks of the pass.
     pub(super) fn n_blocks(&self) -> usize {
         self.pass().blocks().len()
     }
@@ -147,7 +150,8 @@ impl<'a> Opened<'a> {
         self.pass().blocks()
     }
 
-    /// Keeps the selected columns for later passes, if every block was read.
+    /// Keeps the selected columns in the caches of `session` for later passes, if every block was
+    /// read.
     pub(super) fn leave(self, session: &Session) {
         if let Some(cache) = self.filling.and_then(ColumnCache::complete) {
             self.x.keep(&self.rows, cache, session);

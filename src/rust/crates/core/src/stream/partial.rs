@@ -74,9 +74,9 @@ fn fingerprint<T: Serialize + ?Sized>(of: &T) -> Result<u64> {
 /// The name, in errors, of a partial result.
 const PARTIAL: &str = "a partial result";
 
-/// The result of some neighbouring runs of a reducer: their states and the results of their rows.
-/// The states are merged with each other only if the first run of the matrix is among them.
-/// Otherwise each is kept: it has to be merged into the sum of all runs before it.
+/// The result of some neighbouring runs of a reducer: their states, and the results of their rows.
+/// If the first run of the matrix is among them, the states are merged to one. Otherwise each state
+/// is kept by itself, since each has to be merged into the sum of all runs before it.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Partial<R: Reducer> {

@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::matrix::Positions;
 use crate::session::Session;
 
-/// Runs `r` over `x` and returns its result.
+/// Runs `r` over `x` and returns its result. If `session` has a team, this process reads its share
+/// of the runs only, and every process of the team gets the whole result.
 ///
 /// # Errors
 /// The first error, in block order, of reading and of the reducer;
@@ -22,8 +23,8 @@ pub fn reduce<R: Reducer>(x: &LazyMatrix, r: &R, session: &Session) -> Result<R:
     r.finish(state, whole)
 }
 
-/// Runs `r` over `x`, puts the results of rows into `whole` and returns the merged state of all
-/// runs.
+/// Runs `r` over `x` as [`reduce`] does, puts the results of rows into `whole`, and returns the
+/// merged state of all runs.
 ///
 /// # Errors
 /// The errors of [`reduce`].

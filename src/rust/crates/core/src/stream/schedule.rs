@@ -28,6 +28,7 @@ impl Schedule {
         Ok(Schedule::new(&Opened::new(x, R::NEEDS.order, Leaves::NOTHING, session)?, R::NEEDS.run))
     }
 
+    /// Makes the runs of a pass, of `run` blocks each; the last one may have fewer.
     pub(super) fn new(pass: &Opened<'_>, run: usize) -> Self {
         Schedule { blocks: pass.blocks().to_vec(), run: run.max(1) }
     }

@@ -29,9 +29,9 @@ pub fn in_sequence<S: Send>(
     map_fold(x, Order::Matrix, session, prepare, take)
 }
 
-/// Runs a pass in the order of the file for sums that are added value by value, in one order for
-/// every layout. `prepare` gets a block, on worker threads; `take` gets the result of each, in
-/// order, on the calling thread.
+/// Runs a pass in the order of the file, and merges nothing. It is for sums whose values must be
+/// added one by one in the same order, whatever the layout of the matrix. `prepare` gets a block,
+/// on worker threads; `take` gets the result of each, in order, on the calling thread.
 ///
 /// # Errors
 /// The errors of [`in_sequence`].

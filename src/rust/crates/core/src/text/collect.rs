@@ -10,7 +10,8 @@ const RUN: &str = "values of a text";
 const RUN_VALUES: usize = 1 << 18;
 const RUN_ROWS: usize = 1 << 16;
 
-/// The reason to stop reading a text.
+/// The reason why reading a text stops: an error, or an assumption about the text that turned out
+/// wrong, so that it is read again.
 #[derive(Debug)]
 pub(super) enum Stop {
     /// The values are not in the order of the rows.
@@ -89,7 +90,11 @@ impl<T: Float, F: FnMut(RowRun) -> Result<(), Stop>> Collector<T, F> {
         Ok(Collector { n_rows, n_columns, row: 0, run: Run::new()?, start: 0, ascending: true, limit, send })
     }
 
-    /// Adds the next value. Values of the same row and column are summed.
+    /// Adds the next value. Columns may come in any order within a row, and values of the same row
+    /// and column are summed.
+    ///
+    /// # Errors
+    /// [`Stop::Unsorted`] for a row before the last one; the errors of `send`.
     #[inline(always)]
     pub(super) fn push(&mut self, row: usize, column: u32, value: T) -> Result<(), Stop> {
         if row != self.row {

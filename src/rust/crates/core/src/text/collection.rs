@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Returns the places of the parts of a collection, folders or files in it, in the order of their
-/// numbers, which begin at 0; none where the path is no collection. A collection at a URL has URLs.
+/// numbers, which begin at 0. The list is empty where the path is no collection. A collection at a
+/// URL has URLs.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::File`] for a collection without parts or with a number left out, and for one in an archive, whose
-/// parts have no paths.
+/// [`Error::Io`]; [`Error::File`] for a collection without parts, for one with a number left out,
+/// and for one in an archive, whose parts have no paths.
 pub fn collection(path: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     let path = path.as_ref();
     let place = named(path, &[])?;

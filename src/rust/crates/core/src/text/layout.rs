@@ -85,7 +85,8 @@ fn plain(name: &str) -> &str {
     name.strip_suffix(".gz").unwrap_or(name)
 }
 
-/// Lists the names of the files and of the folders in a folder, sorted.
+/// Lists the names of the files and of the folders in a folder, each sorted. Names that are not
+/// UTF-8 are left out.
 pub(super) fn listing(folder: &Path) -> Result<(Vec<String>, Vec<String>)> {
     let io = |e: std::io::Error| Error::io(folder, "read the folder", &e);
     let (mut files, mut folders) = (Vec::new(), Vec::new());
@@ -235,8 +236,9 @@ fn files_beside(path: &Path, prefix: Option<&str>) -> Result<Layout> {
     }
 }
 
-/// Returns the prefix of each matrix in a folder, sorted. Empty for a file, and for a folder where
-/// `find` needs no prefix.
+/// Returns the prefix of each matrix in a folder, sorted: the text that the names of its files
+/// share. The list is empty where `find` needs no prefix: for a file, and for a folder with at most
+/// one matrix or with a matrix whose files have no prefix.
 ///
 /// # Errors
 /// [`Error::Io`].

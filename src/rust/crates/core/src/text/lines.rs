@@ -27,8 +27,11 @@ impl Lines {
         Lines { path: path.to_owned(), rest: Vec::new(), longest, count: 0 }
     }
 
-    /// Passes all whole lines to `take`, with their ends, and with the number of the first one
-    /// (from 1).
+    /// Passes all lines that are whole by now to `take`, several in one call, with their ends.
+    /// `take` also gets the number of the first of them, counted from 1 in the file.
+    ///
+    /// # Errors
+    /// [`Error::Line`] for a line that is too long; the errors of `take`.
     pub(super) fn feed<E: From<Error>>(
         &mut self,
         piece: &[u8],
@@ -64,7 +67,11 @@ impl Lines {
         Ok(())
     }
 
-    /// Passes a last line without an end to `take`.
+    /// Passes the last line to `take`, if the text does not end with a line end. The line gets an
+    /// end like all others.
+    ///
+    /// # Errors
+    /// The errors of `take`.
     pub(super) fn finish<E: From<Error>>(
         mut self,
         take: &mut impl FnMut(u64, &[u8]) -> Result<(), E>,
@@ -107,10 +114,10 @@ pub(super) fn for_each_line(path: &Path, monitor: &Monitor, take: impl FnMut(u64
     each_up_to(path, LONGEST, monitor, take)
 }
 
-/// Passes lines like [`each`]; they may have up to `longest` bytes.
+/// Passes lines like [`for_each_line`]; they may have up to `longest` bytes.
 ///
 /// # Errors
-/// The errors of [`each`].
+/// The errors of [`for_each_line`].
 pub(super) fn each_up_to(
     path: &Path,
     longest: usize,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Upper bound of the bytes of a line; three numbers need few, comments may need more.
 const LONGEST: usize = 1 << 16;
 
-/// The contents of the first lines.
+/// The header of a matrix: its extents, its number of values, and whether the values are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     /// Number of rows as the file has them.
@@ -22,10 +22,16 @@ pub(super) struct Header {
     pattern: bool,
 }
 
-/// Takes the values of a matrix one by one, by zero-based row and column of the file. `whole` tells
-/// that the number was written without a fraction and must be kept exactly.
+/// A receiver of the values of a matrix, one by one.
 pub(super) trait Entries {
+    /// The reason to stop reading.
     type Stop: From<Error>;
+    /// Takes a value and its row and column, which count from 0 in the file. `whole` tells that the
+    /// number was written without a fraction and must be kept exactly. `line` is the number of its
+    /// line, from 1.
+    ///
+    /// # Errors
+    /// The errors of the implementation.
     fn entry(&mut self, row: u32, column: u32, value: f64, whole: bool, line: u64) -> Result<(), Self::Stop>;
 }
 

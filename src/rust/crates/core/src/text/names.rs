@@ -20,7 +20,7 @@ impl Columns {
         self.columns.first().map_or(0, Strings::len)
     }
 
-    /// Returns the column with this title.
+    /// Returns the column with this title; `None` where there is none.
     pub(super) fn titled(&self, title: &str) -> Option<&Strings> {
         self.titles.iter().position(|t| t == title).and_then(|i| self.columns.get(i))
     }
@@ -148,8 +148,9 @@ fn unquoted(line: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Converts a column of texts to integers if all are, else to floats (an empty text is NaN) if all
-/// are, else keeps texts.
+/// Converts a column of texts to numbers if they are numbers: to int64 if all are integers, else to
+/// float64 if all are numbers or empty (an empty text is NaN). A column with another text, or with
+/// no number, stays texts.
 pub(super) fn typed(column: Strings) -> Value {
     let whole: Option<Vec<i64>> = column.iter().map(|t| t.parse().ok()).collect();
     if let Some(whole) = whole.filter(|w| !w.is_empty()) {

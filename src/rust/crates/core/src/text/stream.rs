@@ -79,7 +79,8 @@ pub(super) struct TextStream {
 }
 
 impl TextStream {
-    /// Returns the guess to read with next; `None` if `guess` was not the reason for an error.
+    /// Returns the guess to read the text with next, after a read that failed because the guess of
+    /// this stream was wrong; `None` after any other.
     pub(super) fn better(&self) -> Option<Guess> {
         *self.better.lock().unwrap_or_else(PoisonError::into_inner)
     }

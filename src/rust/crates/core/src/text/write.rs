@@ -26,12 +26,11 @@ const OTHERS: [&str; 5] = ["genes.tsv", "genes.tsv.gz", "matrix.mtx", "features.
 /// Writes X of `plan` into a folder: `matrix.mtx.gz` (features x cells, sorted by cell),
 /// `features.tsv.gz` (`gene_ids`, names and `feature_types`) and `barcodes.tsv.gz`. Zeros are left
 /// out. The field of the matrix is "integer" when all values are positive integers below 9e15, else
-/// "real".
+/// "real". Existing files stay until all new ones are complete.
 ///
 /// # Errors
 /// [`Error::State`] for a folder with a matrix of another layout; [`Error::Parameter`] for names
-/// with tabs, line ends or quotes; the errors of the pass; [`Error::Io`]. Existing files stay until
-/// all new ones are complete.
+/// that are empty or have tabs, line ends or quotes; the errors of the pass; [`Error::Io`].
 pub fn write_10x_mtx(plan: &H5adPlan, folder: impl AsRef<Path>, session: &Session) -> Result<()> {
     let folder = folder.as_ref();
     let plan = TenXPlan::from_plan(plan)?;

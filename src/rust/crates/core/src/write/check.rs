@@ -6,8 +6,12 @@ use crate::element::{check_names, same_texts, Value};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 
-/// Checks every extent against the numbers of cells and genes, and the dataframes, the names and
-/// the options.
+/// Checks every extent of a plan against the numbers of cells and genes, and checks the dataframes,
+/// the names and the options.
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) and [`Error::Parameter`](crate::Error::Parameter), naming
+/// slot and key.
 pub(super) fn check(plan: &H5adPlan, options: &WriteOptions) -> Result<()> {
     let n_obs = frame_rows("obs", &plan.obs)?;
     let n_vars = frame_rows("var", &plan.var)?;

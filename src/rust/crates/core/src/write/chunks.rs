@@ -64,8 +64,9 @@ impl<'w> Chunks<'w> {
         &self.dataset
     }
 
-    /// Appends the next chunk, which has `values` values before padding; all chunks but the last
-    /// are full.
+    /// Appends the next chunk: its encoded bytes, or its values as they are in memory where the
+    /// store applies the compression itself (LZF). `values` is the number of values before padding.
+    /// All chunks but the last are full.
     pub(super) fn push(&mut self, bytes: &[u8], values: usize) -> Result<()> {
         let entries = values / self.width.unwrap_or(1).max(1);
         let start = self.next as usize * self.rows;

@@ -50,7 +50,8 @@ impl<'w> CsrOut<'w> {
         })
     }
 
-    /// Adds the next rows' offsets, and writes the chunks that are encoded.
+    /// Adds the offsets of the next rows, and writes the chunks of values that are encoded. `run`
+    /// is the `indptr` of these rows alone: 0, then the end of each row.
     pub(super) fn add(&mut self, run: &[usize], spool: &Spool<'_>) -> Result<()> {
         let before = self.indptr.last().copied().unwrap_or(0);
         self.indptr.extend(run.iter().skip(1).map(|&o| before + o as i64));

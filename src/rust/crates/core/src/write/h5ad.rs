@@ -68,7 +68,9 @@ fn write(
     file.commit()
 }
 
-/// Writes every slot of a checked plan into a group that is the root of the plan's paths.
+/// Writes every slot of a checked plan as a member of `root`, which gets the encoding of an
+/// AnnData. `renamed` has the parts that are written in place of the plan's. Paths in `options` and
+/// errors start at `root`.
 pub(super) fn write_slots(
     root: &GroupWriter<'_>,
     plan: &H5adPlan,

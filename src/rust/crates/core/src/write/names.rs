@@ -67,8 +67,9 @@ fn index_of(part: &Part) -> Result<Option<(Option<String>, Cow<'_, Value>)>> {
     })
 }
 
-/// Returns name and values of the index of a table, which in old files has no attributes of a
-/// dataframe.
+/// Returns name and values of the index of `obs`, `var` or raw's `var`; `None` for a part that is
+/// no dataframe. An element of a file is always read as a dataframe, since in an old file no
+/// attribute marks it as one.
 pub(super) fn table_index(part: &Part) -> Result<Option<(Option<String>, Cow<'_, Value>)>> {
     let Part::Copy { store, element, rows, .. } = part else { return index_of(part) };
     let (name, index) = element::read_index(store, element)?;
@@ -127,6 +128,10 @@ fn with_index(part: &Part, index_name: Option<String>, index: &Value) -> Result<
 }
 
 /// Returns the texts of a column; a categorical one is expanded to the names of its categories.
+/// `name` names the column in errors.
+///
+/// # Errors
+/// [`Error::Shape`] for a column of another type, or with missing values.
 pub(super) fn texts(value: &Value, name: &str) -> Result<Strings> {
     let bad = |found: &str| Error::shape(name, "texts", found);
     match value {

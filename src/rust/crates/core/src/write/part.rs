@@ -67,8 +67,11 @@ pub(super) fn frame_of(store: &Arc<Store>, element: &str) -> bool {
         && matches!(store.attribute(element, "encoding-type"), Ok(Some(a)) if a.text() == Some("dataframe"))
 }
 
-/// Returns the values of a part that is an index, a column or another element; reads them where
+/// Returns the values of a part that is an index, a column or another element, and reads them where
 /// they are in a file.
+///
+/// # Errors
+/// [`Error::Shape`] for a part that is a matrix or a table; errors of reading.
 pub(super) fn value_of(part: &Part) -> Result<Cow<'_, Value>> {
     Ok(match part {
         Part::Value(value) => Cow::Borrowed(value),

@@ -179,8 +179,8 @@ impl From<LazyMatrix> for Part {
     }
 }
 
-/// Returns [`shape_of`] a part. Returns `None` for an element copied whole that cannot be read: it
-/// is copied as it is.
+/// Returns the extents of a part ([`shape_of`]). Returns `None` for an element that is copied whole
+/// and cannot be read: it is copied as it is.
 pub(super) fn known_shape(part: &Part) -> Result<Option<Vec<usize>>> {
     match (shape_of(part), part) {
         (Err(_), Part::Copy { store, element, rows: None, columns: None }) if store.exists(element) => Ok(None),
@@ -188,7 +188,8 @@ pub(super) fn known_shape(part: &Part) -> Result<Option<Vec<usize>>> {
     }
 }
 
-/// Returns the extents that a part will have; none for a scalar.
+/// Returns the extents that a part will have; none for a scalar. A dataframe has two: its rows and
+/// its columns.
 pub(super) fn shape_of(part: &Part) -> Result<Vec<usize>> {
     let value = |v: &Value| match v {
         Value::Array(a) => a.shape.clone(),

@@ -23,7 +23,7 @@ pub struct SaveOptions {
     pub x: bool,
 }
 
-/// The effects of a save.
+/// The result of a save: the file's new state, and the elements that were written, removed or left.
 #[derive(Debug)]
 pub struct Saved {
     /// The file after the save; the store that was saved into still shows its old state.

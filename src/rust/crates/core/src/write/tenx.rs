@@ -139,7 +139,8 @@ pub fn write_10x_h5(plan: &H5adPlan, path: impl AsRef<Path>, session: &Session) 
     file.commit()
 }
 
-/// Returns rows in compressed form; of a dense block, the values that are not 0.
+/// Converts rows of `n_columns` columns to compressed rows: `indptr`, the column of each value, and
+/// the values. Of a dense block, the values that are not 0 are taken.
 pub(crate) fn compressed(storage: Storage, n_columns: usize) -> Result<(Vec<usize>, Vec<u32>, Data)> {
     fn pick<T: Number>(values: &[T], n_columns: usize) -> Result<(Vec<usize>, Vec<u32>, Data)> {
         let count = values.iter().filter(|v| v.to_f64() != 0.0).count();

@@ -27,7 +27,11 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    /// Makes the bytes of an open file, which has its present length from here on.
+    /// Makes the bytes of an open file. Its length is measured once, here: if the file grows later,
+    /// its new bytes are not seen.
+    ///
+    /// # Errors
+    /// Errors of reading the length.
     pub(super) fn new(file: File) -> io::Result<Plain> {
         let len = file.metadata()?.len();
         Ok(Plain { file, len })

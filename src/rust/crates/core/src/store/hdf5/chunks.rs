@@ -17,7 +17,7 @@ pub(crate) struct Chunk {
     pub(crate) mask: u32,
 }
 
-/// The rule that [`of`] checks, for errors.
+/// The rule that [`read_list`] checks, as errors name it.
 pub(crate) const EXPECTED: &str = "every chunk once and within the extents, with its bytes";
 
 /// The number of chunks that extents may have whatever is stored, and the factor by which it may
@@ -30,12 +30,14 @@ fn grid(shape: &[u64], chunk: &[u64]) -> Vec<u64> {
     shape.iter().zip(chunk).map(|(&n, &c)| n.div_ceil(c.max(1))).collect()
 }
 
-/// Returns the number of chunks in the extents.
+/// Returns the number of chunks that cover an array of extents `shape`, in chunks of extents
+/// `chunk`; at most `u64::MAX`.
 pub(crate) fn count(shape: &[u64], chunk: &[u64]) -> u64 {
     grid(shape, chunk).iter().fold(1_u64, |n, &e| n.saturating_mul(e))
 }
 
-/// Returns the first index of chunk `number` along each axis.
+/// Returns the index, in values, at which chunk `number` begins along each axis. `shape` has the
+/// extents of the array, and `chunk` the extents of a chunk.
 pub(crate) fn place(mut number: u64, shape: &[u64], chunk: &[u64]) -> Vec<u64> {
     let mut first: Vec<u64> = chunk.to_vec();
     for (at, across) in first.iter_mut().zip(grid(shape, chunk)).rev() {

@@ -17,10 +17,12 @@ use hdf5_sys::h5d::H5D_layout_t::H5D_CHUNKED;
 /// fill value and take no space in the file.
 const ABSENT: u64 = 16;
 
-/// Returns an upper bound, in bytes, of the values of a dataset in its own file, from the bytes
-/// stored for it; extents alone prove nothing. A stored byte decodes to at most `expansion` bytes
-/// (at least 16 are allowed), and at most 15 of 16 chunks are not stored. `chunks` is the number of
-/// stored chunks and the bytes of a whole one; `None` without chunks.
+/// Returns an upper bound, in bytes, of the values of a dataset in its own file. It follows from
+/// the bytes that are stored, since a file can claim any extents. `chunks` is the number of stored
+/// chunks and the size in bytes of a decoded chunk; `None` for a dataset without chunks. The bound
+/// is the smaller of two: 16 times the size of the stored chunks when decoded, and `expansion` (at
+/// least 16) times the stored bytes. Without chunks it is 16 times the stored bytes. The factor of
+/// 16 allows for chunks that were never written.
 pub(super) fn max_bytes(node: &Node, dataset: &Dataset, chunks: Option<(usize, u64)>, expansion: u64) -> u64 {
     let stored = dataset.storage_size().min(node.file().bytes());
     match chunks {
@@ -35,17 +37,27 @@ pub(super) fn max_bytes(node: &Node, dataset: &Dataset, chunks: Option<(usize, u
 /// Upper bound of the bytes of values for each stored byte, whatever the compressor could do.
 const EXPANSION: u64 = 4096;
 
-/// Returns an upper bound of the bytes of the values of a remote dataset, for which its chunks
-/// are not gone through: what its file can become.
+/// Returns an upper bound, in bytes, of the values of a remote dataset: the size of its file times
+/// the expansion of its filters (16 to 4096). The list of its chunks is not read.
+///
+/// # Errors
+/// Errors of reading the filters.
 pub(super) fn bound(node: &Node, dataset: &Dataset) -> Result<u64> {
     let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;
     let expansion = register::plan(plist.id()).expansion().clamp(ABSENT, EXPANSION);
     Ok(node.file().bytes().saturating_mul(expansion))
 }
 
-/// Checks the chunks of a dataset before the library goes through them, and returns an upper bound
-/// of the bytes of the values. The library takes chunks that it does not find for zeros, and
-/// allocates a whole chunk whatever part is asked for.
+/// Checks the chunks of a dataset before the library reads them, and returns an upper bound, in
+/// bytes, of the values. The check is needed because the library takes chunks that it does not find
+/// for zeros, and allocates a whole chunk whatever part is asked for. For values in other files,
+/// nothing is checked, and the bound is 4096 times the stored bytes.
+///
+/// # Errors
+/// [`Error::Format`](crate::Error::Format) for a list of chunks that does not fit the extents, and
+/// for chunks of over 64 MiB and over 16 times the whole dataset;
+/// [`Error::Unsupported`](crate::Error::Unsupported) for a checksum under a filter that `codec`
+/// cannot undo.
 pub(super) fn check_claim(node: &Node, dataset: &Dataset) -> Result<u64> {
     let plist = dataset.create_plist().map_err(|e| node.damaged(&e))?;
     if is_elsewhere(plist.id()) {

@@ -116,6 +116,7 @@ fn is_plain(node: &Node) -> Result<bool> {
 }
 
 /// Checks a copy by opening every element in it: an element that cannot be opened was not copied.
+/// Links that lead nowhere, and elements of a type that is not supported, are passed over.
 ///
 /// # Errors
 /// The errors of opening an element.

@@ -12,7 +12,8 @@ pub(super) fn kind_of(t: &Datatype) -> Result<Kind> {
     of_nested(t, 0)
 }
 
-/// Returns the name of the part of a kind that nobody reads, if there is one.
+/// Returns the name of the first type that cannot be read: the kind itself, or the kind of an entry
+/// or field in it. Returns `None` when all of them can be read.
 pub(super) fn unreadable(kind: &Kind) -> Option<&str> {
     match kind {
         Kind::Other(name) => Some(name),

@@ -66,7 +66,7 @@ impl Family {
         self.policy
     }
 
-    /// Puts bytes where [`Family::handed_over`] finds them, or removes them.
+    /// Sets the bytes that [`Family::handed_over`] returns; `None` removes them.
     pub(super) fn hand_over(&self, bytes: Option<Arc<dyn Bytes>>) {
         *lock(&self.handed) = bytes;
     }
@@ -77,10 +77,12 @@ impl Family {
         lock(&self.handed).clone()
     }
 
-    /// Checks that the file at `path` may be opened, and returns its path with links resolved.
+    /// Checks that the file at `path` may be opened, and returns its path with symbolic links
+    /// resolved.
     ///
     /// # Errors
-    /// The reason, to follow a name and "is" or "to".
+    /// The end of a sentence about the path, such as "a file outside the folder '...'". The caller
+    /// puts the name and "is" or "to" before it.
     pub(super) fn allows(&self, path: &Path) -> Result<PathBuf, String> {
         if self.policy == External::Refuse {
             return Err("another file, which is not opened unless asked for".to_owned());
@@ -96,10 +98,12 @@ impl Family {
         }
     }
 
-    /// Opens a file that the library wants by itself, for the driver. It is never written to.
+    /// Opens, for reading, a file that the library opens by itself because another file names it.
+    /// `write` tells whether the library asked to write to it.
     ///
     /// # Errors
-    /// The reason, as a sentence that names the file.
+    /// A sentence that names the file: the policy does not allow it, `write` is set, or it cannot
+    /// be opened.
     pub(super) fn second(&self, path: &Path, write: bool) -> Result<Arc<dyn Bytes>, String> {
         let place = self.allows(path).map_err(|reason| format!("'{}' is {reason}", path.display()))?;
         if write {

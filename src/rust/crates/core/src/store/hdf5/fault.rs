@@ -9,12 +9,12 @@ use std::io::ErrorKind;
 /// buffers, and text for its error messages.
 const ENOUGH: usize = 32 << 20;
 
-/// Checks that a failed call of the library had all it needs: memory, and the bytes of a remote
-/// file.
+/// Checks that a failed call of the library did not fail for want of memory or of remote bytes.
+/// `what` names the work in an error.
 ///
 /// # Errors
-/// The reason why remote bytes did not come; [`Error::OutOfMemory`] when the system has little
-/// memory.
+/// The error that [`keep_error`] kept, which is then forgotten; [`Error::OutOfMemory`] when the
+/// system has little memory.
 pub(crate) fn fed(what: &str) -> Result<()> {
     if let Some(error) = REMOTE.take() {
         return Err(error);
@@ -66,7 +66,7 @@ thread_local! {
     static REMOTE: RefCell<Option<Error>> = const { RefCell::new(None) };
 }
 
-/// Keeps the reason why remote bytes did not come, for [`fed`].
+/// Keeps the error by which remote bytes did not come, until [`fed`] returns it.
 pub(super) fn keep_error(error: Error) {
     REMOTE.set(Some(error));
 }
@@ -76,8 +76,8 @@ pub(super) fn keep(reason: String) {
     KEPT.with(|kept| *kept.borrow_mut() = Some(reason));
 }
 
-/// Returns the cause of an error: the reason that a callback kept, the operating system's message,
-/// or else HDF5's innermost line.
+/// Returns the cause of an error: the reason that a callback kept ([`keep`]), the operating
+/// system's message, or else HDF5's innermost line. The kept reason is forgotten in any case.
 pub(crate) fn cause(error: &hdf5::Error) -> String {
     // Taken in any case: a later error must not report the reason of this one.
     let kept = KEPT.with(|kept| kept.borrow_mut().take());
@@ -113,7 +113,8 @@ pub(crate) fn missing_filter(error: &hdf5::Error) -> Option<String> {
     Some(format!("compression filter '{name}'"))
 }
 
-/// Returns whether the failed call was a write.
+/// Returns whether the failed call was a write. It was if a line of the library's error stack has
+/// the word "write" in it.
 pub(crate) fn is_write(error: &hdf5::Error) -> bool {
     frames(error).iter().any(|f| f.contains("write"))
 }

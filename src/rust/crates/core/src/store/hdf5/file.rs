@@ -93,7 +93,7 @@ impl Hdf5File {
         Ok(())
     }
 
-    /// Makes the file that was opened to be saved into.
+    /// Makes a file that may be saved into; `open` is the state in which it was opened.
     pub(super) fn of_update(path: &Path, file: hdf5::File, open: Open, family: &Arc<Family>) -> Hdf5File {
         let bytes = open.bytes();
         Hdf5File { update: Some(open), ..Self::of_view(path, file, bytes, family) }
@@ -117,7 +117,8 @@ impl Hdf5File {
         self.raw.get()?.as_remote()
     }
 
-    /// Makes the file of bytes as they will be after a save, to be checked.
+    /// Makes a file whose bytes are `bytes`, such as the state that a save will leave, which is
+    /// checked before it is committed. `path` is the path of the file that the bytes are a view of.
     pub(super) fn of_view(path: &Path, file: hdf5::File, bytes: Arc<dyn Bytes>, family: &Arc<Family>) -> Hdf5File {
         let (path, family, relatives, linked) = (path.to_owned(), family.clone(), Arc::default(), Mutex::default());
         let location = Location::from(&path);
@@ -170,8 +171,11 @@ impl Hdf5File {
         Ok(file)
     }
 
-    /// Returns a plain handle on the file that is open. A file that took its path since is not
-    /// meant.
+    /// Returns a new handle to read the file that is open, even if another file has taken its path
+    /// since. Only a view ([`Hdf5File::of_view`]) is opened by its path.
+    ///
+    /// # Errors
+    /// Errors of the system.
     pub(super) fn raw(&self) -> std::io::Result<File> {
         match (&self.update, &self.plain) {
             (Some(open), _) => open.raw(),
@@ -193,7 +197,8 @@ impl Hdf5File {
         Ok(self.raw.get_or_init(|| raw).clone())
     }
 
-    /// Returns the bytes of the file and of the files that were opened because it names them.
+    /// Returns the size, in bytes, of the file and of the files that were opened because it names
+    /// them.
     pub(super) fn bytes_of_family(&self) -> u64 {
         let linked = lock(&self.linked);
         linked.iter().map(|s| s.bytes()).fold(self.bytes(), u64::saturating_add)
@@ -204,7 +209,8 @@ impl Hdf5File {
         *self.superblock.get_or_init(|| heap::superblock(&*self.bytes))
     }
 
-    /// Returns the bytes as the library reads them.
+    /// Returns the source from which the library reads the file. For a file that may be saved into,
+    /// it is the view from the time when the file was opened.
     pub(super) fn bytes_read(&self) -> &dyn Bytes {
         &*self.bytes
     }

@@ -41,9 +41,9 @@ impl Reader<'_> {
     }
 }
 
-/// Reads how many parts the virtual dataset whose header is at `header` claims, and how many its
-/// list has room for; `None` for other datasets. Any other damage of header or list is left to the
-/// library.
+/// Reads the length of the list of parts of the virtual dataset whose header is at `header`: the
+/// number of parts that the list claims, and the number that it has room for. Returns `None` for
+/// other datasets. Any other damage of header or list is left to the library.
 ///
 /// # Errors
 /// Errors of reading the file; a description of a header of too many blocks or bytes, or of a
@@ -64,9 +64,10 @@ fn layout(reader: &Reader<'_>, header: u64) -> io::Result<Option<(u64, u64)>> {
     Ok(message.map(|message| (number(&message, 2, addresses), number(&message, 2 + addresses, 4))))
 }
 
-/// Finds the tree of the chunks of the dataset whose header is at `header`: its address, and the
-/// dimensions of its keys. `None` for a dataset without chunks, or with a kind of list that HDF5
-/// 1.8 does not have.
+/// Finds the tree of the chunks of the dataset whose header is at `header`. Returns the address of
+/// the tree, and the number of offsets in each of its keys, which is one more than the rank of the
+/// dataset. Returns `None` for a dataset without chunks, or with a kind of list that HDF5 1.8 does
+/// not have.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -147,7 +148,8 @@ fn list(reader: &Reader<'_>, at: u64, index: u64) -> io::Result<Option<(u64, u64
     })
 }
 
-/// Returns the number of up to 8 bytes at `from`; 0 where fewer bytes are left.
+/// Returns the little-endian number of `size` bytes (8 at most) at offset `from`; 0 where fewer
+/// bytes are left.
 pub(super) fn number(bytes: &[u8], from: usize, size: usize) -> u64 {
     let size = size.min(8);
     let mut raw = [0; 8];

@@ -58,6 +58,7 @@ impl RawFile {
     }
 
     /// Returns the present state of a local file, or the state in which a remote file was opened.
+    /// Returns `None` where the system does not tell the time of the last change.
     pub(super) fn state(&self) -> Option<FileState> {
         let file = match &self.place {
             Place::Here(file) => file,

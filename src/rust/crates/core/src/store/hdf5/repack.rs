@@ -69,6 +69,10 @@ fn never_applied(node: &Node) -> Result<bool> {
 impl Hdf5Group<'_> {
     /// Copies a dataset as `key`, with its attributes. Chunks in the dataset's own file are copied
     /// encoded; otherwise its values are read and written.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for references as values, and for a filter that neither the file nor
+    /// the library names; errors of reading; [`Error::Io`] for the target.
     pub(super) fn repack(&self, key: &str, node: &Node) -> Result<()> {
         let from = node.dataset()?;
         let (read, write) = (|e: hdf5::Error| node.damaged(&e), |e: hdf5::Error| self.writer.fault(&e));

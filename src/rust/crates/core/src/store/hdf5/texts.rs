@@ -31,8 +31,8 @@ pub(super) struct Heaps<'a> {
 }
 
 impl<'a> Heaps<'a> {
-    /// Makes a reader of the heaps of a file. It reads at most four times the bytes of the file, or
-    /// one window if that is more.
+    /// Makes a reader of the heaps of a file. In all, it reads at most four times the bytes of the
+    /// file, or one window if that is more.
     pub(super) fn new(file: &'a Hdf5File) -> Self {
         let left = file.bytes_read().len().saturating_mul(4).max(WINDOW);
         let (window, objects) = Default::default();

@@ -43,7 +43,8 @@ pub(super) struct Typed<'a> {
 }
 
 impl<'a> Typed<'a> {
-    /// Prepares to read a dataset, after its claimed size is checked.
+    /// Prepares to read a dataset. The size that a local dataset claims is checked here
+    /// ([`check_claim`]), and the size of a remote one when its values are read.
     pub(super) fn of_dataset(node: &'a Node) -> Result<Typed<'a>> {
         let dataset = node.dataset()?;
         // The chunks of a remote dataset are gone through when it is read, as its type alone may

@@ -31,7 +31,10 @@ impl Hdf5Writer {
         Hdf5Writer { target, temporary: Some(temporary), file: Some(file), copied: Mutex::default() }
     }
 
-    /// Takes the temporary file, once HDF5 has closed it.
+    /// Returns the temporary file, which the caller then owns. HDF5 must have closed it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when there is none, or it was taken before.
     pub(super) fn take_temporary(&mut self) -> Result<Temporary> {
         self.temporary.take().ok_or_else(|| Error::Internal("no temporary file".into()))
     }
@@ -69,7 +72,7 @@ impl Hdf5Writer {
         copied.retain(|c| *c != path && !c.strip_prefix(&path).is_some_and(|rest| rest.starts_with('/')));
     }
 
-    /// Takes the paths of the elements copied so far.
+    /// Returns the paths of the elements copied without decoding so far, and forgets them.
     pub(super) fn copied(&self) -> Vec<String> {
         std::mem::take(&mut self.copied.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -241,7 +241,8 @@ impl Array {
         Ok(())
     }
 
-    /// Keeps the encoded chunk whose first row is `first`.
+    /// Keeps the encoded chunk whose first row is `first`. Values that were written by
+    /// [`Array::write`] before are dropped.
     pub(super) fn write_chunk(&self, first: usize, stored: &[u8]) -> Result<()> {
         let mut state = lock(&self.state);
         let number = (first / state.chunk.first().copied().unwrap_or(1).max(1)) as u64;

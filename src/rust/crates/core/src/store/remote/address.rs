@@ -96,6 +96,7 @@ impl fmt::Debug for Address {
 /// The secrets of the stores that this process was given, by the text shown for the store.
 static SECRETS: Mutex<Option<HashMap<String, Secrets>>> = Mutex::new(None);
 
+/// The secrets of an address: its query, if that has a signature, and its secret options.
 #[derive(Clone)]
 pub(super) struct Secrets {
     query: Option<String>,
@@ -196,8 +197,9 @@ impl Address {
         text
     }
 
-    /// Keeps the secrets for later calls in this process that open the store again by its text.
-    /// Returns the secrets kept before.
+    /// Keeps the secrets of this address in the process, under the address's public text. Later
+    /// calls that open the store by that text use them. Returns the secrets that were kept for the
+    /// text before.
     pub(super) fn remember(&self) -> Option<Secrets> {
         let options: Vec<_> = self.options.iter().filter(|option| is_secret(option)).cloned().collect();
         let text = self.shown();
@@ -211,7 +213,8 @@ impl Address {
         }
     }
 
-    /// Keeps the secrets of before in place of those of this address.
+    /// Undoes [`Address::remember`]: `before` is what it returned. `None` removes the secrets of
+    /// this address.
     pub(super) fn restore(&self, before: Option<Secrets>) {
         let mut all = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
         let all = all.get_or_insert_default();

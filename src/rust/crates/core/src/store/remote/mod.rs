@@ -2,9 +2,9 @@
 //!
 //! `address` is a URL with its options, public and secret. `client` sends requests, again where
 //! that may help; `watch` ends the waiting when the call is cancelled. `stores` signs requests to
-//! object stores. `place` fetches parts of objects. [`RemoteFile`] is an object in one state: `blocks`
-//! keeps what was read of its metadata, `fetch` reads many parts at once, and `disk` caches parts
-//! on this machine. Nothing here knows a format.
+//! object stores. `place` fetches parts of objects. [`RemoteFile`] is an object in one state:
+//! `blocks` keeps the parts of its metadata that were read, `fetch` reads many parts at once, and
+//! `disk` caches parts on this machine. Nothing here knows a format.
 
 mod address;
 mod blocks;

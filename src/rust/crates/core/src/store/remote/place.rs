@@ -46,7 +46,8 @@ pub(in crate::store) struct Mark {
     pub(super) modified: Option<String>,
 }
 
-/// Returns a number for a text, the same on every machine (FNV-1a).
+/// Returns a hash of a text that is the same on every machine (FNV-1a). Two values of `start` give
+/// two independent hashes.
 pub(super) fn hash(text: &str, start: u64) -> u64 {
     let start = start ^ 0xcbf2_9ce4_8422_2325;
     text.bytes().fold(start, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))

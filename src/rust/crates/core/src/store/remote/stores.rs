@@ -152,7 +152,8 @@ fn text_of(value: &str) -> &str {
     }
 }
 
-/// Returns a message without the secrets of an address.
+/// Returns a message with "..." in place of the secret options of an address. Options of up to 3
+/// bytes are not replaced.
 pub(super) fn hidden(address: &Address, message: &str) -> String {
     let secrets = address.secrets().filter(|secret| secret.len() > 3);
     secrets.fold(message.to_owned(), |message, secret| message.replace(secret, "..."))

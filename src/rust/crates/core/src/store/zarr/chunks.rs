@@ -138,7 +138,7 @@ impl Chunks {
         }
     }
 
-    /// Returns whether each request takes long, as the store is remote.
+    /// Returns whether the store is remote, where each request takes long.
     pub(super) fn is_remote(&self) -> bool {
         self.files.is_remote()
     }
@@ -153,13 +153,14 @@ impl Chunks {
         self.array.object.iter().zip(self.array.chunk()).map(|(o, c)| o / c.max(&1)).collect()
     }
 
-    /// Returns the decoded bytes of a chunk; `None` for values of any length.
+    /// Returns the size of a decoded chunk, in bytes; `None` for values of any length.
     pub(super) fn bytes(&self) -> Option<u64> {
         let size = self.array.of.size()? as u64;
         self.array.chunk().iter().try_fold(size, |n, &c| n.checked_mul(c))
     }
 
-    /// Returns an upper bound of the bytes of all values, from the bytes stored for them.
+    /// Returns an upper bound of the size of all values, in bytes. It follows from the bytes that
+    /// are stored.
     pub(super) fn most(&self) -> u64 {
         const EXPANSION: u64 = 4096;
         const MISSING: u64 = 16;
@@ -169,10 +170,12 @@ impl Chunks {
         decoded.min(objects.saturating_mul(there)).saturating_mul(MISSING)
     }
 
-    /// Returns the decoded bytes of a chunk, checked before memory is allocated for it.
+    /// Returns the size of a decoded chunk, in bytes, once it is checked: memory may be allocated
+    /// for it.
     ///
     /// # Errors
-    /// [`Error::Format`] for more bytes than any stored object can decode to.
+    /// [`Error::Format`] for values of any length, and for more bytes than any stored object can
+    /// decode to.
     pub(super) fn believed(&self) -> Result<usize> {
         let most = self.longest.saturating_mul(self.array.codecs.pipeline.ratio()).max(UNQUESTIONED);
         self.bytes().filter(|&n| n <= most && n <= 1 << 40).and_then(|n| usize::try_from(n).ok()).ok_or_else(|| {
@@ -441,7 +444,7 @@ impl Chunks {
     }
 
     /// Decodes a chunk into `out`, whose length is [`Chunks::believed`]: values as they are stored,
-    /// row-major.
+    /// row-major. A chunk that was never written gives the fill value.
     ///
     /// # Errors
     /// Errors of reading; [`Error::Format`] for a damaged chunk.

@@ -76,8 +76,9 @@ fn permuted(order: Vec<u64>, rank: usize) -> Result<Option<Vec<usize>>, Fault> {
     Ok(axes.iter().enumerate().any(|(i, &axis)| i != axis).then_some(axes))
 }
 
-/// Returns the item type that the first filter of version 2 gives to objects; `None` without
-/// filters.
+/// Returns the item type of an array of objects in version 2, which its first filter names: texts
+/// for "vlen-utf8", bytes for "vlen-bytes", else an item that cannot be read. Returns `None`
+/// without filters.
 pub(super) fn object_of(filters: Option<&Json>) -> Option<Item> {
     let of = |filter: &Json| match filter.get("id")?.text()? {
         "vlen-utf8" => Some(Item::Text),

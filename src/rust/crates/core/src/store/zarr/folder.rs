@@ -193,7 +193,8 @@ impl Files for Folder {
     }
 }
 
-/// Returns the state of a file.
+/// Returns the state of a file with these metadata; `None` where the system does not tell the time
+/// of the last change.
 pub(super) fn state_of(now: &fs::Metadata) -> Option<FileState> {
     let since = now.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     #[cfg(unix)]

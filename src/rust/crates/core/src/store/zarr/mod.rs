@@ -37,7 +37,8 @@ use std::path::Path;
 use std::sync::Arc;
 use tree::Tree;
 
-/// Returns whether there is a store in the folder, or in the zip archive, at a path.
+/// Returns whether there is a store in the folder, or in the zip archive, at a path. Where nothing
+/// is at the path, a store that a killed writer left beside it gets its name back first.
 ///
 /// # Errors
 /// [`Error::Io`].

@@ -64,10 +64,10 @@ impl Member {
         self.tree.version()
     }
 
-    /// Returns a member of the group, by its key or path.
+    /// Returns a member of this group, by its key or by a path that starts here.
     ///
     /// # Errors
-    /// [`Error::Missing`]; [`Error::Format`] for an array.
+    /// [`Error::Missing`]; [`Error::Format`] when this, or a group on the path, is an array.
     pub(super) fn member(&self, key: &str) -> Result<Member> {
         if self.meta.is_array {
             return Err(self.as_object().format("a group", "an array"));

@@ -87,8 +87,9 @@ impl Objects {
         shard.file.write_all(&index)
     }
 
-    /// Closes the open shard. Returns the chunks in a shard; if all chunks lie in the first shard,
-    /// that is their number, which may be smaller than [`Objects::shard`].
+    /// Closes the open shard, and returns the number of chunks in a shard for the metadata; `None`
+    /// without shards. If all chunks lie in the first shard, it is the number of those chunks,
+    /// which may be smaller than [`Objects::shard`].
     ///
     /// # Errors
     /// Errors of the system.
@@ -136,7 +137,8 @@ pub(super) fn sync(folder: &Path) -> Result<(), std::io::Error> {
     Ok(())
 }
 
-/// Returns the places of the chunks in band `band`: those with this index along the first axis.
+/// Returns the places, in the grid of chunks, of the chunks whose index along the first axis is
+/// `band`. `shape` has the extents of the array, and `chunk` the extents of a chunk.
 pub(super) fn band(band: u64, shape: &[u64], chunk: &[u64]) -> Vec<Vec<u64>> {
     let across = grid::of(shape.get(1..).unwrap_or_default(), chunk.get(1..).unwrap_or_default());
     let n = grid::count(&across);

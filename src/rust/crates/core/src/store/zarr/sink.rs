@@ -33,7 +33,7 @@ impl Store {
     }
 }
 
-/// Locks a mutex.
+/// Locks a mutex, and ignores that a thread may have panicked while it held the lock.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A poisoned lock cannot occur: nothing that can panic runs while one is held.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -101,7 +101,11 @@ impl Held {
 const HELD: &str = "values to be written";
 
 impl NewArray {
-    /// Begins an array in the folder `folder`.
+    /// Begins an array in the folder `folder`; `path` is its path in the store. An array without
+    /// space (`shape` is `None`) is stored as a single `false`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for values that a Zarr store cannot hold; [`Error::Io`].
     pub(super) fn new(
         store: &Arc<Store>,
         folder: &Path,

@@ -46,8 +46,8 @@ fn by_band(x: &LazyMatrix, session: &Session) -> bool {
     x.is_sparse() && (x.index(session).is_some() || x.source().layout() == Layout::Csc)
 }
 
-/// Returns about how many bytes the scratch file takes when the columns of `x` are gone through
-/// within the memory of `session`; 0 when all values fit in memory.
+/// Returns about how many bytes the scratch file of [`map_columns`] takes, for labels of `label`
+/// bytes each; 0 when all values fit in memory or the columns are read band by band.
 pub(crate) fn scratch(x: &LazyMatrix, label: usize, session: &Session) -> u64 {
     if by_band(x, session) {
         return 0;

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The part of the memory that values are held in: one quarter.
+/// The share of the session's memory in which values are held, as a divisor: one quarter.
 pub(super) const HELD: usize = 4;
 
 /// The values of a block that are not 0, sorted by column.
@@ -139,11 +139,12 @@ impl<T: Value, L: Label> Spool<T, L> {
         Ok(Spool { n_cols, pieces: Vec::new(), counts: memory::zeros(n_cols, COLUMNS)?, hold: Arc::new(hold) })
     }
 
+    /// Returns the room for the pieces. A worker thread keeps a piece there by [`Hold::hold`].
     pub(super) fn room(&self) -> Arc<Hold> {
         self.hold.clone()
     }
 
-    /// Adds the piece of the next block.
+    /// Adds the piece of the next block, in the order of the pass.
     pub(super) fn push(&mut self, mut held: Held<T, L>) -> Result<()> {
         let ends = match &mut held {
             Held::Memory(piece) => &piece.ends,
@@ -162,8 +163,11 @@ impl<T: Value, L: Label> Spool<T, L> {
         Ok(())
     }
 
-    /// Calls `of` for every column and returns the results in order. `first` is the position in the
-    /// matrix of the first column.
+    /// Calls `of` for every column, on the threads of `session`, and returns the results in column
+    /// order. `first` is the position in the matrix of the spool's first column.
+    ///
+    /// # Errors
+    /// Errors of reading the scratch file and of `of`.
     pub(super) fn columns<F: PerColumn>(self, first: usize, of: &F, session: &Session) -> Result<Vec<F::Output>> {
         // Each task holds a copy of the values of its columns.
         let again = session.part(HELD);

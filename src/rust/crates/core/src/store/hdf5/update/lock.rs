@@ -37,7 +37,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    /// Returns the shared file at `path`; `file` is a handle to read and write it.
+    /// Returns the shared file at `path`. It is the one that is open in this process; else `file`,
+    /// a handle to read and write it, is locked against writers of other processes.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when another process is writing to it.
     pub(super) fn open(path: &Path, file: File) -> Result<Arc<Shared>> {
         let io = |e: std::io::Error| Error::io(path, "open for saving", &e);
         let identity = identity(&file).map_err(io)?;
@@ -71,7 +75,8 @@ impl Shared {
         lock(&self.state).generation
     }
 
-    /// Returns a view of the file as it is now, and the number of saves before it.
+    /// Returns a view of the file as it is now, which later saves do not change, and the number of
+    /// saves before it.
     pub(super) fn view(&self, path: &Path) -> Result<(Arc<PagedFile>, u64)> {
         let mut state = lock(&self.state);
         let view = self.file.try_clone().and_then(PagedFile::readable).map_err(|e| Error::io(path, "open", &e))?;
@@ -81,8 +86,13 @@ impl Shared {
         Ok((view, state.generation))
     }
 
-    /// Changes the file by `work`, whose argument must be called for every page before it changes,
-    /// with its number and old content.
+    /// Runs `work`, which changes the file, and returns its result. `work` gets a function that it
+    /// must call before it changes a page, with the number and the old content of the page. The
+    /// function keeps the old content for the open views of the file. One more save is counted,
+    /// even if `work` fails.
+    ///
+    /// # Errors
+    /// The errors of `work`.
     pub(super) fn change<T>(&self, work: impl FnOnce(&dyn Fn(u64, &[u8])) -> Result<T>) -> Result<T> {
         let mut state = lock(&self.state);
         let views: Vec<Arc<PagedFile>> = state.views.iter().filter_map(Weak::upgrade).collect();

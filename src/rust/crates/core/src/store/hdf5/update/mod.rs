@@ -1,10 +1,10 @@
 //! Saves into an existing file: the new content is prepared beside it and put in as a whole.
 //!
 //! HDF5 cannot change a file safely: if it is killed between two writes, groups point nowhere. So
-//! HDF5 never writes to the file itself. It works on a [`PagedFile`](view::PagedFile), which reads the file
-//! and keeps every written page in a second file beside it. When HDF5 has closed the view, the
-//! second file is completed, synced and becomes the [journal](journal). Its pages are then copied
-//! into the file, and the journal is removed. If the process is killed before the journal is
+//! HDF5 never writes to the file itself. It works on a [`PagedFile`](view::PagedFile), which reads
+//! the file and keeps every written page in a second file beside it. When HDF5 has closed the view,
+//! the second file is completed, synced and becomes the [journal](journal). Its pages are then
+//! copied into the file, and the journal is removed. If the process is killed before the journal is
 //! complete, the file is unchanged; if later, the next process that opens the file copies the pages
 //! again.
 //!
