@@ -10,7 +10,10 @@ use super::disk::{with_plain, Plain, Scratch, Shared};
 use super::packed::Packable;
 use super::rows::{Decoded, Fault};
 use super::sparse::{touched, SparseParts};
-use super::{Block, BLOCK_ROWS, BLOCK_VALUES, ColumnMap, Layout, Location, PackedState, Pass, Positions, Reads, Rows, Source, Stamp};
+use super::{
+    Block, ColumnMap, Layout, Location, PackedState, Pass, Positions, Reads, Rows, Source, Stamp, BLOCK_ROWS,
+    BLOCK_VALUES,
+};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::memory;
