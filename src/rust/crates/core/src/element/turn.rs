@@ -225,7 +225,7 @@ mod tests {
             assert_eq!(pool.install(|| csr.to_format(SparseFormat::Csc)).unwrap(), expected);
             let (mut indices, mut values) = (vec![-1; csr.indices.len()], vec![f64::NAN; csr.indices.len()]);
             let to = (&mut indices[..], &mut values[..]);
-            let into = || csr.turned_into(to, |i| i64::from(i), |x| x + 0.5, &Monitor::default());
+            let into = || csr.turned_into(to, i64::from, |x| x + 0.5, &Monitor::default());
             assert_eq!(pool.install(into).unwrap(), expected.indptr);
             assert!(indices.iter().zip(&expected.indices).all(|(&a, &b)| a == i64::from(b)));
             assert_eq!(expected.data.to_f64().unwrap().iter().map(|x| x + 0.5).collect::<Vec<_>>(), values);
