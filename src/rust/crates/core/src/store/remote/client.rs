@@ -316,4 +316,14 @@ mod tests {
     fn pauses_grow_and_end() {
         assert!(back_off(1) < back_off(3) && back_off(60) < Duration::from_secs(20));
     }
+
+    #[test]
+    fn a_range_bounds_what_is_taken() {
+        let expected = [("bytes=0-9", Some(10)), ("bytes=7-7", Some(1)), ("bytes=-5", Some(5)), ("bytes=5-", None)];
+        for (range, most) in expected {
+            assert_eq!(longest(range), most, "{range}");
+        }
+        assert_eq!(longest("bytes=9-0"), None);
+        assert_eq!(longest("bytes=0-18446744073709551615"), None);
+    }
 }
