@@ -71,7 +71,7 @@ fn results_are_the_same_bits_for_any_number_of_threads() {
 
 /// Returns the share of a cell's 15 nearest neighbours that have the cell's level, as the mean over
 /// cells.
-fn own(points: &Array2<f32>, levels: &[u32]) -> f64 {
+fn share_of_own(points: &Array2<f32>, levels: &[u32]) -> f64 {
     let n = points.nrows();
     let share = |i: usize| {
         let mut near: Vec<(f32, usize)> =
@@ -87,8 +87,12 @@ fn batches_mix_and_types_stay() {
     let (batch, kind) = (factor("batch").codes, factor("type").codes);
     let found = run(&["batch"], &HarmonyParams::default(), 2);
     let found = Array2::from_shape_vec((found.len() / D, D), found).unwrap();
-    assert!(own(&points(), &batch) > 0.8 && own(&found, &batch) < 0.45, "{}", own(&found, &batch));
-    assert!(own(&found, &kind) > 0.99);
+    assert!(
+        share_of_own(&points(), &batch) > 0.8 && share_of_own(&found, &batch) < 0.45,
+        "{}",
+        share_of_own(&found, &batch)
+    );
+    assert!(share_of_own(&found, &kind) > 0.99);
 }
 
 #[test]

@@ -35,11 +35,11 @@ fn values(x: &LazyMatrix, session: &Session) -> String {
 
 /// Makes a session with the default setting, whose passes leave as many packed rows as the matrix
 /// takes up in its file.
-fn on(threads: usize) -> Session {
+fn packing(threads: usize) -> Session {
     Session::with_threads(threads)
 }
 
-fn off() -> Session {
+fn not_packing() -> Session {
     Session { packed: Some(0), ..Session::with_threads(2) }
 }
 
@@ -94,7 +94,7 @@ fn values_of_every_type_come_back_in_every_layout_and_selection() {
             write_sparse::<i32>(&path, element, m, &GZIP);
         }
         let plain = matrix(&path, element);
-        let session = Session { packed: Some(1 << 30), ..on(3) };
+        let session = Session { packed: Some(1 << 30), ..packing(3) };
         let x = matrix(&path, element);
         let decoded = || x.source().reads().decoded;
         let _ = ops::row_sums(&x, &session);
@@ -113,7 +113,7 @@ fn values_of_every_type_come_back_in_every_layout_and_selection() {
         for rows in [None, Some(&some), Some(&turned)] {
             for columns in [None, Some(&columns)] {
                 let select = |x: &LazyMatrix| x.select(rows.map(|r| &r[..]), columns.map(|c| &c[..])).unwrap();
-                assert!(values(&select(&x), &session) == values(&select(&plain), &off()), "{element}");
+                assert!(values(&select(&x), &session) == values(&select(&plain), &not_packing()), "{element}");
             }
         }
         assert_eq!(decoded(), once, "{element}");
@@ -123,14 +123,14 @@ fn values_of_every_type_come_back_in_every_layout_and_selection() {
 #[test]
 fn a_file_opened_again_is_packed_already_and_one_that_changed_is_not() {
     let dir = Dir::new();
-    let (path, session) = (counts(&dir), on(2));
+    let (path, session) = (counts(&dir), packing(2));
     let first = ops::col_sums(&matrix(&path, "X"), &session).unwrap();
     let x = matrix(&path, "X");
     assert!(is_whole(x.source(), &session) && session.scratch.used() > 0);
     assert_eq!(ops::col_sums(&x, &session).unwrap(), first);
     assert_eq!(x.source().reads().decoded, 0);
     // Another session has no packed rows of it, and neither has a call that wants none.
-    for other in [on(2), Session { packed: Some(0), ..session.call() }] {
+    for other in [packing(2), Session { packed: Some(0), ..session.call() }] {
         let again = matrix(&path, "X");
         assert_eq!(ops::col_sums(&again, &other).unwrap(), first);
         assert_eq!(again.source().reads().decoded, again.source().reads().chunks);
@@ -144,7 +144,7 @@ fn a_file_opened_again_is_packed_already_and_one_that_changed_is_not() {
     let changed = matrix(&path, "X");
     assert!(matches!(state(changed.source(), &session), PackedState::Planned(_)));
     let sums = ops::col_sums(&changed, &session).unwrap();
-    assert_eq!(sums, ops::col_sums(&matrix(&other, "X"), &off()).unwrap());
+    assert_eq!(sums, ops::col_sums(&matrix(&other, "X"), &not_packing()).unwrap());
     assert_ne!(sums, first);
     assert!(is_whole(changed.source(), &session));
     // A touched file is read again, and packed rows that nothing refers to any more make room.
@@ -160,7 +160,7 @@ fn a_file_opened_again_is_packed_already_and_one_that_changed_is_not() {
 #[test]
 fn passes_that_come_once_or_over_a_few_rows_leave_nothing() {
     let dir = Dir::new();
-    let (path, session) = (counts(&dir), on(2));
+    let (path, session) = (counts(&dir), packing(2));
     let x = matrix(&path, "X");
     blocks(&x, Order::Matrix, 2).unwrap();
     collect(&x, &session, u64::MAX).unwrap();
@@ -187,14 +187,14 @@ fn results(x: &LazyMatrix, session: &Session) -> String {
 fn where_there_is_no_room_the_file_is_read() {
     let dir = Dir::new();
     let path = counts(&dir);
-    let expected = results(&matrix(&path, "X"), &off());
+    let expected = results(&matrix(&path, "X"), &not_packing());
     let fact = |x: &LazyMatrix, session: &Session| {
         let plan = ops::explain(x, |d| d.verb.to_owned(), session).unwrap();
         plan.facts.into_iter().find(|(name, _)| *name == "packed").map(|(_, text)| text).unwrap_or_default()
     };
 
     // The packed rows need more than the setting: as many are kept as it allows.
-    let little = Session { packed: Some(100_000), ..on(2) };
+    let little = Session { packed: Some(100_000), ..packing(2) };
     let x = matrix(&path, "X");
     assert_eq!(results(&x, &little), expected);
     let PackedState::Kept { kept, all, bytes, trouble, .. } = state(x.source(), &little) else { panic!() };
@@ -202,24 +202,24 @@ fn where_there_is_no_room_the_file_is_read() {
     assert!(fact(&x, &little).ends_with("the rest from the file: more than 97.7 KB in all, see the setting scratch"));
 
     // Full scratch files and a missing folder are no errors for the user.
-    let full = on(2);
+    let full = packing(2);
     let full = Session { scratch: full.scratch.limited(Some(100_000)), packed: Some(1 << 30), ..full };
     let x = matrix(&path, "X");
     assert_eq!(results(&x, &full), expected);
     assert!(matches!(state(x.source(), &full), PackedState::Kept { trouble: Some(PackedTrouble::Scratch(_)), .. }));
     assert!(fact(&x, &full).contains("the rest from the file: scratch files in '"), "{}", fact(&x, &full));
-    let none = on(2);
+    let none = packing(2);
     let none = Session { scratch: none.scratch.in_folder(&dir.file("not there")), ..none };
     let x = matrix(&path, "X");
     assert_eq!(results(&x, &none), expected);
     assert!(fact(&x, &none).contains("create a scratch file in"), "{}", fact(&x, &none));
 
     // Work that cannot do without scratch space gets the room of packed rows.
-    let session = on(2);
+    let session = packing(2);
     let x = matrix(&path, "X");
     assert_eq!(results(&x, &session), expected);
     assert!(is_whole(x.source(), &session));
-    let columns = map_columns(&x, Some(&[0; 4000]), &Sum, &off()).unwrap();
+    let columns = map_columns(&x, Some(&[0; 4000]), &Sum, &not_packing()).unwrap();
     let tight = Session { scratch: session.scratch.limited(Some(2 << 20)), memory: 100_000, ..session.call() };
     assert_eq!(map_columns(&x, Some(&[0; 4000]), &Sum, &tight).unwrap(), columns);
     assert!(matches!(
@@ -249,8 +249,8 @@ fn damaged_bytes_are_not_read() {
     let dir = Dir::new();
     std::fs::create_dir(dir.file("scratch")).unwrap();
     let path = counts(&dir);
-    let expected = results(&matrix(&path, "X"), &off());
-    let session = on(2);
+    let expected = results(&matrix(&path, "X"), &not_packing());
+    let session = packing(2);
     let session = Session { scratch: session.scratch.in_folder(&dir.file("scratch")), ..session };
     let x = matrix(&path, "X");
     ops::row_sums(&x, &session).unwrap();
@@ -277,12 +277,12 @@ fn damaged_bytes_are_not_read() {
 fn a_copy_is_kept_for_other_sessions() {
     let dir = Dir::new();
     let (path, copies) = (counts(&dir), dir.file(""));
-    let expected = results(&matrix(&path, "X"), &off());
+    let expected = results(&matrix(&path, "X"), &not_packing());
     let x = matrix(&path, "X");
-    let first = ops::pack(&x, &copies, &on(2)).unwrap();
+    let first = ops::pack(&x, &copies, &packing(2)).unwrap();
     assert!(first.made && first.path.parent() == Some(&copies) && first.bytes > 0);
     let again = matrix(&path, "X");
-    let session = Session { packed: Some(0), ..on(1) };
+    let session = Session { packed: Some(0), ..packing(1) };
     let found = ops::pack(&again, &copies, &session).unwrap();
     assert_eq!(found, ops::Indexed { made: false, ..first.clone() });
     let before = again.source().reads().decoded;
@@ -297,7 +297,7 @@ fn a_copy_is_kept_for_other_sessions() {
     let plan = ops::explain(&again, |d| d.verb.to_owned(), &session).unwrap().to_string();
     assert!(plan.contains(&format!(" in '{}', read in a quarter of the time", first.path.display())), "{plan}");
     // The result is the same on any number of threads, and whatever was packed before.
-    let packed = on(3);
+    let packed = packing(3);
     ops::row_sums(&x, &packed).unwrap();
     std::fs::remove_file(&first.path).unwrap();
     let remade = ops::pack(&x, &copies, &packed).unwrap();
@@ -309,9 +309,9 @@ fn a_copy_is_kept_for_other_sessions() {
     write_sparse::<i32>(&other, "X", &random_csr::<f32>(4000, 700, 90, 4), &GZIP);
     std::fs::copy(&other, &path).unwrap();
     let changed = matrix(&path, "X");
-    let session = on(2);
+    let session = packing(2);
     assert!(ops::pack(&changed, &copies, &session).unwrap().made);
-    assert_eq!(results(&changed, &session), results(&matrix(&other, "X"), &off()));
+    assert_eq!(results(&changed, &session), results(&matrix(&other, "X"), &not_packing()));
 
     // Columns, few values, no values, and layers have copies of their own.
     let path = dir.file("more.h5ad");
@@ -319,10 +319,10 @@ fn a_copy_is_kept_for_other_sessions() {
     write_sparse::<i32>(&path, "few", &random_csr::<f32>(20, 10, 3, 5), &GZIP);
     write_sparse::<i32>(&path, "none", &random_csr::<f32>(20, 10, 0, 5), &GZIP);
     for element in ["X", "few", "none"] {
-        let (x, session) = (matrix(&path, element), on(2));
+        let (x, session) = (matrix(&path, element), packing(2));
         assert!(ops::pack(&x, &copies, &session).unwrap().made);
         let decoded = x.source().reads().decoded;
-        assert_eq!(results(&x, &session), results(&matrix(&path, element), &off()), "{element}");
+        assert_eq!(results(&x, &session), results(&matrix(&path, element), &not_packing()), "{element}");
         assert_eq!(x.source().reads().decoded, decoded, "{element}");
     }
     // A matrix that cannot be packed gives an error that says so; so does a folder that cannot be
@@ -339,8 +339,8 @@ fn a_copy_is_kept_for_other_sessions() {
 fn a_damaged_copy_gives_no_wrong_values() {
     let dir = Dir::new();
     let (path, copies) = (counts(&dir), dir.file(""));
-    let expected = results(&matrix(&path, "X"), &off());
-    let made = ops::pack(&matrix(&path, "X"), &copies, &on(2)).unwrap();
+    let expected = results(&matrix(&path, "X"), &not_packing());
+    let made = ops::pack(&matrix(&path, "X"), &copies, &packing(2)).unwrap();
     let whole = std::fs::read(&made.path).unwrap();
     let last = whole.len() - 1;
     let places =
@@ -351,13 +351,13 @@ fn a_damaged_copy_gives_no_wrong_values() {
             bytes[at] ^= 16;
             bytes.truncate(if cut { at } else { bytes.len() });
             std::fs::write(&made.path, &bytes).unwrap();
-            let (x, session) = (matrix(&path, "X"), on(2));
+            let (x, session) = (matrix(&path, "X"), packing(2));
             ops::pack(&x, &copies, &session).unwrap();
             assert_eq!(results(&x, &session), expected, "{at} {cut}");
         }
     }
     // The copy is damaged while it is open.
-    let (x, session) = (matrix(&path, "X"), on(2));
+    let (x, session) = (matrix(&path, "X"), packing(2));
     ops::pack(&x, &copies, &session).unwrap();
     let mut bytes = std::fs::read(&made.path).unwrap();
     bytes[last / 2] ^= 1;
@@ -372,7 +372,7 @@ fn a_damaged_copy_gives_no_wrong_values() {
 #[test]
 fn the_plan_says_what_is_packed() {
     let dir = Dir::new();
-    let (path, session) = (counts(&dir), on(2));
+    let (path, session) = (counts(&dir), packing(2));
     let x = matrix(&path, "X");
     let plan = || ops::explain(&x, |d| d.verb.to_owned(), &session).unwrap();
     let step = |verb: &str| {
@@ -400,7 +400,7 @@ fn logarithms_of_counts_are_a_table() {
     let Data::F32(values) = &m.data else { panic!() };
     let path = dir.file("logs.h5ad");
     write_sparse::<i32>(&path, "X", &with_values(&m, |i| (values[i] * 1.7).ln_1p()), &GZIP);
-    let (x, session) = (matrix(&path, "X"), on(1));
+    let (x, session) = (matrix(&path, "X"), packing(1));
     ops::row_sums(&x, &session).unwrap();
     let PackedState::Kept { bytes, .. } = state(x.source(), &session) else { panic!() };
     // Eight different values are stored as a table.

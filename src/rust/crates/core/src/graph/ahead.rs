@@ -3,7 +3,7 @@
 
 /// Prefetches the cache line of `values[at]`; does nothing where there is no such element.
 #[inline(always)]
-pub(super) fn ahead<T>(values: &[T], at: usize) {
+pub(super) fn prefetch<T>(values: &[T], at: usize) {
     if let Some(value) = values.get(at) {
         line(value);
     }
@@ -29,14 +29,14 @@ pub(super) fn ahead_around<W, T>(
 ) {
     let row = |vertex: u32| indptr[vertex as usize]..indptr[vertex as usize + 1];
     if let Some(&vertex) = vertices.get(i + 24) {
-        ahead(indptr, vertex as usize);
+        prefetch(indptr, vertex as usize);
     }
     if let Some(&vertex) = vertices.get(i + 16) {
         ahead_all(&indices[row(vertex)]);
         ahead_all(weights.get(row(vertex)).unwrap_or_default());
     }
     if let Some(&vertex) = vertices.get(i + 8) {
-        indices[row(vertex)].iter().for_each(|&other| ahead(labels, other as usize));
+        indices[row(vertex)].iter().for_each(|&other| prefetch(labels, other as usize));
     }
 }
 

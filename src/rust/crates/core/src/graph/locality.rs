@@ -1,7 +1,7 @@
 //! A copy of the graph with vertices renumbered so that neighbours are close in memory. Passes over
 //! the graph are bound by memory latency, and cells are stored in any order.
 
-use super::ahead::{ahead, ahead_all, ahead_around};
+use super::ahead::{ahead_all, ahead_around, prefetch};
 use super::kept::Kept;
 use super::links::{Links, Origin};
 use super::symmetric::{check, Graph, OwnGraph};
@@ -57,7 +57,7 @@ impl Renumbered {
         let Numbers { number, order } = Numbers::new(&indptr, &indices, monitor)?;
         let new = starts_of(&indptr, &order)?;
         let columns =
-            gather((&indptr, &indices), &order, &new, |c| number[c as usize], |c| ahead(&number, c as usize))?;
+            gather((&indptr, &indices), &order, &new, |c| number[c as usize], |c| prefetch(&number, c as usize))?;
         drop(indices);
         let mut data = memory::zeros::<f32>(columns.len(), GRAPH)?;
         // Weights come in the order of the file, some rows at a time.
@@ -73,7 +73,7 @@ impl Renumbered {
             kept.weights(first, &mut piece[..size])?;
             for v in row..last {
                 if let Some(&next) = number.get(v + 16) {
-                    ahead(&new, next as usize);
+                    prefetch(&new, next as usize);
                 }
                 if let Some(&next) = number.get(v + 8) {
                     ahead_all(&data[new[next as usize]..new[next as usize + 1]]);
@@ -91,7 +91,8 @@ impl Renumbered {
         let Graph { indptr, indices, data } = graph;
         let Numbers { number, order } = Numbers::new(indptr, indices, monitor)?;
         let new = starts_of(indptr, &order)?;
-        let columns = gather((indptr, indices), &order, &new, |c| number[c as usize], |c| ahead(&number, c as usize))?;
+        let columns =
+            gather((indptr, indices), &order, &new, |c| number[c as usize], |c| prefetch(&number, c as usize))?;
         drop(number);
         let data = gather((indptr, data), &order, &new, |weight| weight, |_| ())?;
         Ok(Renumbered { graph: OwnGraph { indptr: new, indices: columns, data }, order })
@@ -203,7 +204,7 @@ fn gather<T: Copy + Sync, U: Zero + Send>(
     blocks.into_par_iter().for_each(|(vertices, mut to)| {
         for (i, &vertex) in vertices.iter().enumerate() {
             if let Some(&vertex) = vertices.get(i + 24) {
-                ahead(indptr, vertex as usize);
+                prefetch(indptr, vertex as usize);
             }
             if let Some(&vertex) = vertices.get(i + 16) {
                 ahead_all(&entries[row(vertex)]);

@@ -1,7 +1,7 @@
 //! The requirements of UMAP and Leiden on their input graph, checked once.
 
 use crate::error::{Error, Result};
-use crate::graph::ahead::{ahead, ahead_all};
+use crate::graph::ahead::{ahead_all, prefetch};
 use crate::memory;
 use crate::session::Monitor;
 use rayon::prelude::*;
@@ -146,8 +146,8 @@ fn first_broken(graph: &Graph, columns: Range<usize>, monitor: &Monitor) -> Resu
                 ahead_all(std::slice::from_ref(cursor));
             }
             if let Some(&at) = cursor_of(entry + 16) {
-                ahead(indices, at);
-                ahead(data, at);
+                prefetch(indices, at);
+                prefetch(data, at);
             }
             let (col, weight) = (indices[entry] as usize, data[entry]);
             let Some(cursor) = col.checked_sub(columns.start).and_then(|c| cursor.get_mut(c)) else { continue };

@@ -173,7 +173,7 @@ impl Pass for CsrPass<'_> {
         self.parts.is_remote() && !self.is_packed(block)
     }
 
-    fn ahead(&self, block: usize) -> Result<Fetch<'_>> {
+    fn prefetch(&self, block: usize) -> Result<Fetch<'_>> {
         let wanted = Wanted::new(&self.rows, &self.blocks[block])?;
         let indptr = &self.parts.indptr;
         let runs: Vec<Range<u64>> = wanted.runs().iter().map(|r| indptr[r.start]..indptr[r.end]).collect();

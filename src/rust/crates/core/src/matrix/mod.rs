@@ -25,7 +25,7 @@ pub(crate) use disk::Scratch;
 pub(crate) use index::{hash, pack, Bits, ColumnIndex, Writer as IndexWriter};
 pub use memory::MemorySource;
 pub use open::open;
-pub use packed::{State as PackedState, Trouble as PackedTrouble};
+pub use packed::{PackedState, Trouble as PackedTrouble};
 pub use source::{cut_blocks, Fetch, Layout, Location, Pass, Reads, Rows, Source, BLOCK_ROWS, BLOCK_VALUES};
 pub use stamp::Stamp;
 pub(crate) use vector::Vector;

@@ -209,7 +209,7 @@ pub trait Pass: Send + Sync {
     ///
     /// # Errors
     /// Errors of locating them; the work returns those of fetching them.
-    fn ahead(&self, block: usize) -> Result<Fetch<'_>> {
+    fn prefetch(&self, block: usize) -> Result<Fetch<'_>> {
         let _ = block;
         Ok(Fetch::nothing())
     }

@@ -20,11 +20,11 @@ pub(super) struct Ahead<'a> {
     end: usize,
     /// The memory of bytes that have come, or are on their way, and were not read.
     memory: Lease,
-    state: Mutex<State>,
+    state: Mutex<Progress>,
     changed: Condvar,
 }
 
-struct State {
+struct Progress {
     /// The next block to be located, which takes no memory to speak of.
     next: usize,
     /// The next block to be fetched.
@@ -41,22 +41,23 @@ struct State {
 impl<'a> Ahead<'a> {
     /// Makes the read-ahead for some blocks of a pass; returns `None` where their bytes are not
     /// remote.
-    pub(super) fn of(pass: &'a dyn Pass, blocks: &Range<usize>, session: &'a Session) -> Option<Ahead<'a>> {
+    pub(super) fn new(pass: &'a dyn Pass, blocks: &Range<usize>, session: &'a Session) -> Option<Ahead<'a>> {
         if !blocks.clone().any(|block| pass.is_remote(block)) {
             return None;
         }
         let (bytes, came, started) = (HashMap::new(), HashMap::new(), false);
-        let state = State { next: blocks.start, fetched: blocks.start, bytes, held: 0, came, stopped: false, started };
+        let state =
+            Progress { next: blocks.start, fetched: blocks.start, bytes, held: 0, came, stopped: false, started };
         let (memory, end) = (session.part(8), blocks.end);
         Some(Ahead { pass, session, end, memory, state: Mutex::new(state), changed: Condvar::new() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Progress> {
         // A poisoned lock cannot occur: nothing that can panic runs while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait_for_change<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+    fn wait_for_change<'s>(&self, state: MutexGuard<'s, Progress>) -> MutexGuard<'s, Progress> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -76,7 +77,7 @@ impl<'a> Ahead<'a> {
     /// Locates the stored bytes of a block, unless it is read from a place on this machine.
     fn located(&self, block: usize) -> Result<Fetch<'_>> {
         match self.pass.is_remote(block) {
-            true => self.pass.ahead(block),
+            true => self.pass.prefetch(block),
             false => Ok(Fetch::nothing()),
         }
     }
@@ -192,7 +193,7 @@ mod tests {
             true
         }
 
-        fn ahead(&self, block: usize) -> Result<Fetch<'_>> {
+        fn prefetch(&self, block: usize) -> Result<Fetch<'_>> {
             std::thread::sleep(Duration::from_millis(2));
             if block == 50 {
                 return Err(Error::State("no".to_owned()));
@@ -214,7 +215,7 @@ mod tests {
     /// Takes all blocks in order. Returns the upper bound of those that were under way or had come.
     fn most(pass: &Slow, memory: usize) -> u64 {
         let session = Session { memory, ..Session::with_threads(2) };
-        let ahead = Ahead::of(pass, &(0..60), &session).unwrap();
+        let ahead = Ahead::new(pass, &(0..60), &session).unwrap();
         std::thread::scope(|scope| {
             ahead.start(scope);
             for block in 0..60 {

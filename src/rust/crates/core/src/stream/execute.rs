@@ -170,7 +170,7 @@ impl<'a> Opened<'a> {
         let rows = pass.blocks()[blocks.clone()].iter().map(|r| r.len() as u64).sum();
         session.monitor.begin(rows);
 
-        let ahead = Ahead::of(pass, &blocks, session);
+        let ahead = Ahead::new(pass, &blocks, session);
         let work = |b: usize| -> Result<S> {
             session.monitor.check()?;
             let mut block = match &ahead {

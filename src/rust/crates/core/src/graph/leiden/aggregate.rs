@@ -2,7 +2,7 @@
 
 use super::aside::{Filed, Growing, CLUSTERS};
 use crate::error::Result;
-use crate::graph::ahead::{ahead, ahead_around};
+use crate::graph::ahead::{ahead_around, prefetch};
 use crate::graph::groups::members;
 use crate::graph::symmetric::{Graph, OwnGraph};
 use crate::memory;
@@ -40,10 +40,10 @@ impl<W> Network<'_, W> {
     /// the other ends. Calls `met` with the label of every other end of one near node, so that the
     /// caller can prefetch its own data about that label.
     #[inline(always)]
-    pub(super) fn ahead(&self, nodes: &[u32], i: usize, labels: &[u32], met: impl Fn(u32)) {
+    pub(super) fn prefetch(&self, nodes: &[u32], i: usize, labels: &[u32], met: impl Fn(u32)) {
         if let Some(&node) = nodes.get(i + 24) {
-            ahead(self.size, node as usize);
-            ahead(labels, node as usize);
+            prefetch(self.size, node as usize);
+            prefetch(labels, node as usize);
         }
         let Graph { indptr, indices, data } = self.graph;
         ahead_around((indptr, indices, data), nodes, i, labels);
@@ -102,8 +102,8 @@ impl Tally {
 
     /// Prefetches the sum of a cluster.
     #[inline(always)]
-    pub(super) fn ahead(&self, cluster: u32) {
-        ahead(&self.weight, cluster as usize);
+    pub(super) fn prefetch(&self, cluster: u32) {
+        prefetch(&self.weight, cluster as usize);
     }
 
     /// Returns the sum of a cluster.
@@ -134,7 +134,7 @@ pub(super) struct Tallies(Mutex<Vec<Tally>>);
 
 impl Tallies {
     /// Takes a tally of `n` clusters, or makes one.
-    pub(super) fn take(&self, n: usize) -> Result<Tally> {
+    pub(super) fn get(&self, n: usize) -> Result<Tally> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         kept.map_or_else(|| Tally::new(n), Ok)
     }
@@ -194,13 +194,13 @@ pub(super) fn aggregate<W: Copy + Into<f64> + Sync>(
     let tallies = Tallies::default();
     let made = |block: usize| {
         session.monitor.check()?;
-        let mut tally = tallies.take(n_parts)?;
+        let mut tally = tallies.get(n_parts)?;
         let mut level = Level { graph: OwnGraph::with_room(PARTS, 0, CLUSTERS)?, size: Vec::new() };
         let mut first = Vec::with_capacity(PARTS);
         for p in block * PARTS..((block + 1) * PARTS).min(n_parts) {
             let mut size = 0.0;
             for (i, &node) in members.iter().enumerate().take(start[p + 1]).skip(start[p]) {
-                network.ahead(&members, i, part, |other| tally.ahead(other));
+                network.prefetch(&members, i, part, |other| tally.prefetch(other));
                 size += network.size[node as usize];
                 let others = network.neighbours(node as usize).map(|(other, weight)| (part[other], weight));
                 tally.add(others.filter(|&(other, _)| other != p as u32));

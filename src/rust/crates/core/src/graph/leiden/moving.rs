@@ -3,7 +3,7 @@
 use super::aggregate::{Network, Tallies, Tally};
 use super::aside::CLUSTERS;
 use crate::error::Result;
-use crate::graph::ahead::ahead;
+use crate::graph::ahead::prefetch;
 use crate::graph::random::Stream;
 use crate::memory;
 use crate::session::Monitor;
@@ -31,7 +31,7 @@ const BATCH: usize = 8192;
 const NODES: usize = 512;
 
 /// The present clusters of nodes.
-struct State<'a, W> {
+struct Moving<'a, W> {
     network: &'a Network<'a, W>,
     membership: &'a mut [u32],
     /// The sum of the sizes of each cluster's nodes.
@@ -42,13 +42,13 @@ struct State<'a, W> {
     least_gain: f64,
 }
 
-impl<W: Copy + Into<f64>> State<'_, W> {
-    /// Prefetches for [`State::best`] of the nodes after `nodes[i]`.
+impl<W: Copy + Into<f64>> Moving<'_, W> {
+    /// Prefetches for [`Moving::best`] of the nodes after `nodes[i]`.
     #[inline(always)]
-    fn ahead(&self, nodes: &[u32], i: usize, tally: &Tally) {
-        self.network.ahead(nodes, i, self.membership, |cluster| {
-            tally.ahead(cluster);
-            ahead(&self.size, cluster as usize);
+    fn prefetch(&self, nodes: &[u32], i: usize, tally: &Tally) {
+        self.network.prefetch(nodes, i, self.membership, |cluster| {
+            tally.prefetch(cluster);
+            prefetch(&self.size, cluster as usize);
         });
     }
 
@@ -103,7 +103,7 @@ pub(super) fn move_nodes<W: Copy + Into<f64> + Sync>(
     let scattered = n - empty.len() > n / 2;
     let mut unsettled = if n < BATCH { usize::MAX } else { usize::from(scattered) * n };
     let tallies = Tallies::default();
-    let mut state = State { network, membership, size, count, penalty, least_gain: LEAST_GAIN * mean };
+    let mut state = Moving { network, membership, size, count, penalty, least_gain: LEAST_GAIN * mean };
 
     // A node is in the queue once at most.
     let mut queue = VecDeque::from(visits(n, stream)?);
@@ -121,9 +121,9 @@ pub(super) fn move_nodes<W: Copy + Into<f64> + Sync>(
         unsettled = unsettled.saturating_sub(if unsettled == usize::MAX { 0 } else { batch.len() });
         let wants: Option<Vec<bool>> = if settled {
             let look = |nodes: &[u32]| {
-                let mut tally = tallies.take(n)?;
+                let mut tally = tallies.get(n)?;
                 let leaves = |(i, &node): (usize, &u32)| {
-                    state.ahead(nodes, i, &tally);
+                    state.prefetch(nodes, i, &tally);
                     state.best(node as usize, &mut tally) != Some(state.membership[node as usize])
                 };
                 let wants: Vec<bool> = nodes.iter().enumerate().map(leaves).collect();
@@ -142,7 +142,7 @@ pub(super) fn move_nodes<W: Copy + Into<f64> + Sync>(
                 continue;
             }
             if !settled {
-                state.ahead(&batch, i, &tally);
+                state.prefetch(&batch, i, &tally);
             }
             let node = node as usize;
             queued[node] = false;

@@ -8,7 +8,7 @@
 
 use super::ROUND_START;
 use crate::error::Result;
-use crate::graph::ahead::ahead;
+use crate::graph::ahead::prefetch;
 use crate::graph::random::Stream;
 use crate::graph::symmetric::Graph;
 use crate::memory;
@@ -208,7 +208,7 @@ fn product<T: Real, const W: usize>(
             let first = graph.indptr[i];
             for (k, (&column, &weight)) in columns.iter().zip(weights).enumerate() {
                 if let Some(&later) = graph.indices.get(first + k + 48) {
-                    ahead(x, later as usize * width);
+                    prefetch(x, later as usize * width);
                 }
                 let from = &x[column as usize * width..][..width];
                 let weight = T::from_f64(f64::from(weight));

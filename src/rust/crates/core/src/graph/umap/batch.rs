@@ -14,7 +14,7 @@ use super::lanes::{Lanes, Registers, LANES};
 use super::sample::Sampled;
 use super::Job;
 use crate::error::{Error, Result};
-use crate::graph::ahead::ahead;
+use crate::graph::ahead::prefetch;
 use crate::memory;
 use crate::session::Monitor;
 use crate::simd;
@@ -178,7 +178,7 @@ impl<'a, const D: usize> Forces<'a, D> {
     #[inline(always)]
     fn sample_edges<R: Registers>(&self, level: R, points: Range<usize>, sampled: &mut Sampled) {
         sampled.fill(level, self.job.graph, points, self.clock);
-        sampled.other_ends().iter().for_each(|&other| ahead(self.x, other as usize));
+        sampled.other_ends().iter().for_each(|&other| prefetch(self.x, other as usize));
     }
 
     /// Writes the positions at the other ends of the sampled edges into `there`, coordinate by

@@ -5,7 +5,7 @@
 use super::super::symmetric::Graph;
 use super::clock::Clock;
 use super::lanes::{Lanes, Registers, LANES};
-use crate::graph::ahead::ahead;
+use crate::graph::ahead::prefetch;
 use std::ops::Range;
 
 /// The number of edges by which prefetches run ahead of the test.
@@ -37,8 +37,8 @@ impl Sampled {
         let all = columns.iter().zip(weights).zip((edges.start..).step_by(LANES));
         for ((columns, weights), edge) in all {
             // The processor's own prefetching stops at the end of a page.
-            ahead(graph.indices, edge + AHEAD);
-            ahead(graph.data, edge + AHEAD);
+            prefetch(graph.indices, edge + AHEAD);
+            prefetch(graph.data, edge + AHEAD);
             count = self.test(level, columns, weights, edge, count, clock);
         }
         // The last edges are padded with edges of weight 0, which are never sampled.

@@ -279,7 +279,7 @@ impl<O: Orientation> Pass for DensePass<'_, O> {
         self.source.values.is_remote()
     }
 
-    fn ahead(&self, block: usize) -> Result<Fetch<'_>> {
+    fn prefetch(&self, block: usize) -> Result<Fetch<'_>> {
         let (source, range) = (self.source, &self.blocks[block]);
         let m = source.shape.1 as u64;
         let Some(grid) = self.source.grid.filter(|_| !source.values.is_contiguous()) else {

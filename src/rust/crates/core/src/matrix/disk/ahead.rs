@@ -34,7 +34,7 @@ impl Ahead {
     }
 
     /// Returns the bytes of an extent and removes them.
-    pub(super) fn take(&self, extent: &Extent) -> Option<Stored> {
+    pub(super) fn remove(&self, extent: &Extent) -> Option<Stored> {
         let found = self.lock().remove(&(extent.object, extent.at))?;
         let whole = |bytes: &Piece| extent.size == Extent::WHOLE || bytes.len() as u64 == extent.size;
         // Another part of a contiguous dataset may begin at the same place.

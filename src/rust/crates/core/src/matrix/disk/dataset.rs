@@ -177,7 +177,7 @@ impl RawDataset {
         }
         let (mut left, mut places) = (Vec::new(), Vec::new());
         for (i, extent) in extents.iter().enumerate() {
-            match self.ahead.take(extent) {
+            match self.ahead.remove(extent) {
                 Some(bytes) => take(i, bytes.as_deref())?,
                 None => {
                     left.push(*extent);

@@ -130,7 +130,7 @@ impl SparseParts {
             return Err(damaged());
         }
         let pieces = pieces.into_iter().map(|(at, size, checksum)| Piece::new(at, size as usize, checksum));
-        Packed::kept(starts, pieces, file, path).map(Some)
+        Packed::from_file(starts, pieces, file, path).map(Some)
     }
 
     /// Writes the copy at `path`, on all threads; each step has the entries of whole chunks.

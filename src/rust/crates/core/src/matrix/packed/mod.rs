@@ -12,5 +12,5 @@ mod store;
 
 pub(super) use coder::Packable;
 pub(super) use source::Pass;
-pub use state::{State, Trouble};
+pub use state::{PackedState, Trouble};
 pub(super) use store::{Packed, Reader};

@@ -1,6 +1,6 @@
 //! The decision when rows are packed, and for which passes.
 
-use super::{Packed, State};
+use super::{Packed, PackedState};
 use crate::error::Result;
 use crate::matrix::sparse::SparseParts;
 use crate::session::{Allowance, Keeping, Space};
@@ -80,16 +80,16 @@ impl SparseParts {
     }
 
     /// Returns the present state of the packed rows.
-    pub(in crate::matrix) fn packed_state(&self, keeping: &Keeping, scratch: &Space) -> State {
-        let Some(name) = self.packed_name() else { return State::None };
+    pub(in crate::matrix) fn packed_state(&self, keeping: &Keeping, scratch: &Space) -> PackedState {
+        let Some(name) = self.packed_name() else { return PackedState::None };
         match self.packed_now(&name, keeping) {
             Some(packed) => {
                 let (kept, all) = packed.pieces();
                 let trouble = packed.trouble().cloned();
-                State::Kept { kept, all, bytes: packed.bytes(), path: packed.path(), trouble }
+                PackedState::Kept { kept, all, bytes: packed.bytes(), path: packed.path(), trouble }
             }
-            None if keeping.is_off() || !self.is_worth_packing() => State::None,
-            None => State::Planned(keeping.limit(self.disk_bytes, scratch)),
+            None if keeping.is_off() || !self.is_worth_packing() => PackedState::None,
+            None => PackedState::Planned(keeping.limit(self.disk_bytes, scratch)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// The state of the packed rows of a matrix.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum PackedState {
     /// There are none: the matrix is not compressed, is too small, or has no file whose state can
     /// be told, or the setting `scratch` is 0.
     None,

@@ -134,7 +134,7 @@ impl Packed {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub(super) fn kept(
+    pub(super) fn from_file(
         starts: Vec<u64>,
         pieces: impl ExactSizeIterator<Item = Piece>,
         file: File,

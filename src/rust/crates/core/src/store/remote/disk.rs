@@ -66,7 +66,7 @@ pub fn cache_folder() -> Option<PathBuf> {
 ///
 /// # Errors
 /// The errors of `ask`. A folder that cannot be read or written is ignored.
-pub(super) fn through(
+pub(super) fn read_through(
     place: &Place,
     key: &str,
     mark: &Mark,
@@ -96,7 +96,7 @@ pub(super) fn through(
     let last = end.div_ceil(PART);
     while number < last {
         let whole = |number: u64| PART.min(mark.bytes - number * PART);
-        if let Some(bytes) = kept(&folder.join(number.to_string()), whole(number)) {
+        if let Some(bytes) = read_part(&folder.join(number.to_string()), whole(number)) {
             place.counts().cached(bytes.len());
             fill(number, &bytes);
             number += 1;
@@ -116,7 +116,7 @@ pub(super) fn through(
 }
 
 /// Reads a cached part; `None` unless all bytes are there as they were written.
-fn kept(path: &Path, size: u64) -> Option<Vec<u8>> {
+fn read_part(path: &Path, size: u64) -> Option<Vec<u8>> {
     let mut bytes = fs::read(path).ok()?;
     let sum = bytes.split_last_chunk::<4>().map(|(part, sum)| (part.len() as u64, crc32c(part), *sum))?;
     if sum.0 != size || sum.1.to_le_bytes() != sum.2 {

@@ -191,7 +191,7 @@ impl RemoteFile {
                 return Ok(bytes);
             }
         }
-        disk::through(&self.place, &self.key, &self.mark, at, size, &|at, size| self.ask(at, size))
+        disk::read_through(&self.place, &self.key, &self.mark, at, size, &|at, size| self.ask(at, size))
     }
 
     /// Fills `out` from `at` on, through the blocks that are kept in memory. Large reads bypass

@@ -20,10 +20,10 @@ impl ZarrArray {
     ///
     /// # Errors
     /// [`Error::Format`] for extents or chunks larger than the stored bytes can fill.
-    pub(super) fn of(chunks: Chunks, number: NumberType) -> Result<ZarrArray> {
+    pub(super) fn new(chunks: Chunks, number: NumberType) -> Result<ZarrArray> {
         let array = &chunks.array;
         let bytes = array.shape.iter().fold(number.dtype.size() as u64, |n, &e| n.saturating_mul(e));
-        let most = chunks.most();
+        let most = chunks.max_bytes();
         if bytes > UNQUESTIONED && bytes > most {
             return Err(chunks.format(
                 "extents that fit the stored data",

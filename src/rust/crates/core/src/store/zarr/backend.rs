@@ -18,7 +18,7 @@ pub(super) struct ZarrStore {
 
 impl ZarrStore {
     /// Makes the open store of this metadata.
-    pub(super) fn of(tree: Tree, external: External) -> ZarrStore {
+    pub(super) fn new(tree: Tree, external: External) -> ZarrStore {
         ZarrStore { tree: Arc::new(tree), external, bytes: OnceLock::new() }
     }
 }
@@ -34,7 +34,7 @@ impl Backend for ZarrStore {
 
     fn object(self: Arc<Self>, path: &str) -> Result<Arc<dyn Object>> {
         let tree = self.tree.clone();
-        Ok(Arc::new(Member::at(&(self as Arc<dyn Backend>), &tree, path)?))
+        Ok(Arc::new(Member::find(&(self as Arc<dyn Backend>), &tree, path)?))
     }
 
     fn bytes(&self) -> u64 {

@@ -84,7 +84,7 @@ impl Chunks {
         state: Option<FileState>,
     ) -> Result<Chunks> {
         let rank = array.shape.len();
-        let objects = grid::of(&array.shape, &array.object);
+        let objects = grid::counts(&array.shape, &array.object);
         let mut sizes = HashMap::new();
         let (mut stored, mut longest) = (0_u64, 0);
         let found = if files.lists() { files.objects(path, array.keys.depth(rank))? } else { Vec::new() };
@@ -97,7 +97,7 @@ impl Chunks {
             stored = stored.saturating_add(size);
             longest = longest.max(size);
         }
-        let grid = grid::of(&array.shape, array.chunk());
+        let grid = grid::counts(&array.shape, array.chunk());
         let sizes = files.lists().then_some(sizes);
         let (files, path) = (files.clone(), path.to_owned());
         let (indexes, open) = Default::default();
@@ -145,11 +145,11 @@ impl Chunks {
 
     /// Returns the number of chunks in an object.
     fn in_object(&self) -> u64 {
-        grid::count(&self.within())
+        grid::count(&self.chunks_per_object())
     }
 
     /// Returns the number of chunks in an object along each axis.
-    fn within(&self) -> Vec<u64> {
+    fn chunks_per_object(&self) -> Vec<u64> {
         self.array.object.iter().zip(self.array.chunk()).map(|(o, c)| o / c.max(&1)).collect()
     }
 
@@ -161,7 +161,7 @@ impl Chunks {
 
     /// Returns an upper bound of the size of all values, in bytes. It follows from the bytes that
     /// are stored.
-    pub(super) fn most(&self) -> u64 {
+    pub(super) fn max_bytes(&self) -> u64 {
         const EXPANSION: u64 = 4096;
         const MISSING: u64 = 16;
         let decoded = self.stored.saturating_mul(self.array.codecs.pipeline.ratio().min(EXPANSION));
@@ -202,7 +202,7 @@ impl Chunks {
                 None => Some(extent(Extent::WHOLE)),
             });
         }
-        let within = self.within();
+        let within = self.chunks_per_object();
         let place = grid::place(chunk, &self.grid);
         let shard: Vec<u64> = place.iter().zip(&within).map(|(p, w)| p / w).collect();
         let inside: Vec<u64> = place.iter().zip(&within).map(|(p, w)| p % w).collect();

@@ -59,7 +59,7 @@ const LARGEST: usize = 1 << 24;
 const DEEPEST: usize = 8;
 
 impl DataType {
-    fn of(item: Item) -> DataType {
+    fn new(item: Item) -> DataType {
         DataType { item, swapped: false }
     }
 
@@ -80,8 +80,8 @@ impl DataType {
     pub(super) fn v2(json: &Json, object: Option<Item>) -> Result<DataType, String> {
         match json {
             Json::Text(code) if code.ends_with('O') => match object {
-                Some(item) => Ok(Self::of(item)),
-                None => Ok(Self::of(Item::Other("object".to_owned()))),
+                Some(item) => Ok(Self::new(item)),
+                None => Ok(Self::new(Item::Other("object".to_owned()))),
             },
             json => numpy(json, 0),
         }
@@ -340,7 +340,7 @@ fn structure(fields: Vec<(String, DataType, Vec<usize>)>) -> Result<DataType, St
     if at == 0 {
         return Err("records without fields".to_owned());
     }
-    Ok(DataType::of(Item::Struct { fields: out, bytes: at }))
+    Ok(DataType::new(Item::Struct { fields: out, bytes: at }))
 }
 
 fn named(json: &Json, depth: usize) -> Result<DataType, String> {
@@ -359,7 +359,7 @@ fn named(json: &Json, depth: usize) -> Result<DataType, String> {
     };
     let number =
         |bits: &str| bits.parse().ok().filter(|bits| [8, 16, 32, 64].contains(bits)).map(|bits: usize| bits / 8);
-    Ok(DataType::of(match name {
+    Ok(DataType::new(match name {
         "bool" => Item::Bool,
         "string" => Item::Text,
         "bytes" | "variable_length_bytes" => Item::AnyBytes,
@@ -431,8 +431,8 @@ fn numpy(json: &Json, depth: usize) -> Result<DataType, String> {
         _ => Item::Other(short(json)),
     };
     match order {
-        '<' | '|' => Ok(DataType::of(item).ordered(false)),
-        '>' => Ok(DataType::of(item).ordered(true)),
+        '<' | '|' => Ok(DataType::new(item).ordered(false)),
+        '>' => Ok(DataType::new(item).ordered(true)),
         _ => Err(shown()),
     }
 }

@@ -35,13 +35,13 @@ impl Stored {
     /// Returns the type for a kind; `None` where there is none. Arrays in records have none, since
     /// zarr-python refuses a whole store that has them. Texts in records are `Text` here, and
     /// become `Utf32` when their lengths are known.
-    pub(super) fn of(kind: &Kind) -> Option<Stored> {
+    pub(super) fn from_kind(kind: &Kind) -> Option<Stored> {
         Some(match kind {
             Kind::Text { .. } => Stored::Text,
             Kind::Complex { single, .. } => Stored::Complex { single: *single },
             Kind::FixedText { bytes, .. } => Stored::Bytes(*bytes),
             Kind::Compound(fields) => {
-                let field = |(name, kind): &(String, Kind)| Some((name.clone(), Stored::of(kind)?));
+                let field = |(name, kind): &(String, Kind)| Some((name.clone(), Stored::from_kind(kind)?));
                 Stored::Struct(fields.iter().map(field).collect::<Option<_>>()?)
             }
             kind => Stored::Number(kind.dtype()?),

@@ -38,7 +38,7 @@ pub(super) fn mark(root: &Path) -> Option<&'static str> {
 impl Folder {
     /// Makes the store in the folder `root`, an absolute path with links resolved; `None` when it
     /// is no store.
-    pub(super) fn of(root: &Path, external: External) -> Option<Folder> {
+    pub(super) fn open(root: &Path, external: External) -> Option<Folder> {
         Some(Folder { root: root.to_owned(), location: root.into(), external, mark: mark(root)? })
     }
 

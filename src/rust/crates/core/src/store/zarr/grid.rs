@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// Returns the number of chunks along each axis, for an array of extents `shape` in chunks of
 /// extents `chunk`.
-pub(super) fn of(shape: &[u64], chunk: &[u64]) -> Vec<u64> {
+pub(super) fn counts(shape: &[u64], chunk: &[u64]) -> Vec<u64> {
     shape.iter().zip(chunk).map(|(&n, &c)| n.div_ceil(c.max(1))).collect()
 }
 
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn places_and_numbers() {
-        let grid = of(&[7, 5], &[3, 2]);
+        let grid = counts(&[7, 5], &[3, 2]);
         assert_eq!(grid, [3, 3]);
         for n in 0..9 {
             assert_eq!(number(&place(n, &grid), &grid), Some(n));

@@ -45,7 +45,7 @@ impl Json {
     }
 
     /// Removes the member `key` of a map and returns it.
-    pub(super) fn take(&mut self, key: &str) -> Option<Json> {
+    pub(super) fn remove(&mut self, key: &str) -> Option<Json> {
         match self {
             Json::Map(members) => members.iter().position(|m| m.0 == key).map(|at| members.remove(at).1),
             _ => None,
@@ -186,7 +186,7 @@ impl Parser<'_> {
         format!("{found} at byte {} where JSON has {expected}", self.at)
     }
 
-    fn take(&mut self, word: &str) -> bool {
+    fn accept(&mut self, word: &str) -> bool {
         let there = self.text.as_bytes()[self.at..].starts_with(word.as_bytes());
         self.at += if there { word.len() } else { 0 };
         there
@@ -194,7 +194,7 @@ impl Parser<'_> {
 
     fn expect(&mut self, word: &str) -> Result<(), String> {
         self.space();
-        if self.take(word) {
+        if self.accept(word) {
             Ok(())
         } else {
             Err(self.wrong(&format!("'{word}'")))
@@ -212,11 +212,11 @@ impl Parser<'_> {
                 let mut list = Vec::new();
                 self.at += 1;
                 self.space();
-                if !self.take("]") {
+                if !self.accept("]") {
                     loop {
                         list.push(self.value(depth + 1)?);
                         self.space();
-                        if !self.take(",") {
+                        if !self.accept(",") {
                             break;
                         }
                     }
@@ -225,9 +225,9 @@ impl Parser<'_> {
                 Json::List(list)
             }
             Some(b'"') => Json::Text(self.string()?),
-            _ if self.take("null") => Json::Null,
-            _ if self.take("true") => Json::Bool(true),
-            _ if self.take("false") => Json::Bool(false),
+            _ if self.accept("null") => Json::Null,
+            _ if self.accept("true") => Json::Bool(true),
+            _ if self.accept("false") => Json::Bool(false),
             _ => self.number()?,
         })
     }
@@ -236,14 +236,14 @@ impl Parser<'_> {
         let mut members = Vec::new();
         self.at += 1;
         self.space();
-        if !self.take("}") {
+        if !self.accept("}") {
             loop {
                 self.space();
                 let key = self.string()?;
                 self.expect(":")?;
                 members.push((key, self.value(depth + 1)?));
                 self.space();
-                if !self.take(",") {
+                if !self.accept(",") {
                     break;
                 }
             }
@@ -254,7 +254,7 @@ impl Parser<'_> {
 
     fn number(&mut self) -> Result<Json, String> {
         for word in ["NaN", "Infinity", "-Infinity"] {
-            if self.take(word) {
+            if self.accept(word) {
                 return Ok(Json::Number(word.to_owned()));
             }
         }
@@ -274,7 +274,7 @@ impl Parser<'_> {
     }
 
     fn string(&mut self) -> Result<String, String> {
-        if !self.take("\"") {
+        if !self.accept("\"") {
             return Err(self.wrong("a text"));
         }
         let mut out = String::new();
@@ -283,7 +283,7 @@ impl Parser<'_> {
             let plain = rest.find(['"', '\\']).ok_or_else(|| "a text without an end".to_owned())?;
             out.push_str(&rest[..plain]);
             self.at += plain;
-            if self.take("\"") {
+            if self.accept("\"") {
                 return Ok(out);
             }
             self.at += 1;
@@ -319,7 +319,7 @@ impl Parser<'_> {
     /// becomes the replacement character.
     fn unicode(&mut self) -> Result<char, String> {
         let first = self.hexadecimal()?;
-        if (0xd800..0xdc00).contains(&first) && self.take("\\u") {
+        if (0xd800..0xdc00).contains(&first) && self.accept("\\u") {
             let second = self.hexadecimal()?;
             let low = second.checked_sub(0xdc00).filter(|&low| low < 0x400);
             return Ok(low

@@ -89,7 +89,7 @@ impl Array {
     ///
     /// # Errors
     /// [`Fault`].
-    pub(super) fn of(json: &Json, version: u8) -> Result<Array, Fault> {
+    pub(super) fn from_json(json: &Json, version: u8) -> Result<Array, Fault> {
         match version {
             2 => Self::v2(json),
             _ => Self::v3(json),

@@ -130,12 +130,12 @@ pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dy
         message: "is no Zarr store: there is neither zarr.json nor .zgroup in it".to_owned(),
     };
     if path.is_dir() {
-        let files = folder::Folder::of(&path, external).ok_or_else(none)?;
-        return Ok(Arc::new(ZarrStore::of(Tree::open(Arc::new(files))?, external)));
+        let files = folder::Folder::open(&path, external).ok_or_else(none)?;
+        return Ok(Arc::new(ZarrStore::new(Tree::open(Arc::new(files))?, external)));
     }
     let tree = Tree::open(Arc::new(zip::Zip::open(&path)?))?;
     match tree.meta("")? {
-        Some(_) => Ok(Arc::new(ZarrStore::of(tree, external))),
+        Some(_) => Ok(Arc::new(ZarrStore::new(tree, external))),
         None => Err(none()),
     }
 }
@@ -145,8 +145,8 @@ pub(super) fn open(path: &Path, save: bool, external: External) -> Result<Arc<dy
 /// # Errors
 /// [`Error::File`] for damaged metadata; errors of the requests.
 pub(super) fn open_remote(place: &Arc<Place>) -> Result<Option<Arc<dyn Backend>>> {
-    let Some(files) = remote::Remote::of(place)? else { return Ok(None) };
-    Ok(Some(Arc::new(ZarrStore::of(Tree::open(Arc::new(files))?, External::Refuse))))
+    let Some(files) = remote::Remote::open(place)? else { return Ok(None) };
+    Ok(Some(Arc::new(ZarrStore::new(Tree::open(Arc::new(files))?, External::Refuse))))
 }
 
 /// Returns whether a remote object begins like a zip archive.
@@ -170,7 +170,7 @@ pub(super) fn open_remote_archive(file: RemoteFile) -> Result<Arc<dyn Backend>> 
     let location = file.place().location().clone();
     let tree = Tree::open(Arc::new(zip::Zip::open_remote(file)?))?;
     match tree.meta("")? {
-        Some(_) => Ok(Arc::new(ZarrStore::of(tree, External::Refuse))),
+        Some(_) => Ok(Arc::new(ZarrStore::new(tree, External::Refuse))),
         None => Err(Error::File {
             path: location,
             message: "is a zip archive without a Zarr store: there is neither zarr.json nor .zgroup in it".to_owned(),

@@ -29,7 +29,7 @@ impl Member {
     ///
     /// # Errors
     /// [`Error::Missing`]; the errors of reading its metadata.
-    pub(super) fn at(backend: &Arc<dyn Backend>, tree: &Arc<Tree>, path: &str) -> Result<Member> {
+    pub(super) fn find(backend: &Arc<dyn Backend>, tree: &Arc<Tree>, path: &str) -> Result<Member> {
         let root = tree.meta("")?.ok_or_else(|| Error::Missing {
             path: backend.location().clone(),
             element: String::new(),
@@ -97,7 +97,7 @@ impl Member {
         if !self.meta.is_array {
             return Err(self.as_object().format("a dataset", "a group"));
         }
-        Array::of(&self.meta.json, self.tree.version()).map_err(|fault| self.fault(fault))
+        Array::from_json(&self.meta.json, self.tree.version()).map_err(|fault| self.fault(fault))
     }
 
     /// Looks up the chunks of an array.
@@ -171,7 +171,7 @@ impl Object for Member {
             return Err(self.as_object().unsupported(format!("values of type {}", kind.name()), ""));
         };
         let number = NumberType { dtype, swapped: array.of.swapped };
-        Ok(Arc::new(ZarrArray::of(self.chunks(array)?, number)?))
+        Ok(Arc::new(ZarrArray::new(self.chunks(array)?, number)?))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -140,7 +140,7 @@ pub(super) fn sync(folder: &Path) -> Result<(), std::io::Error> {
 /// Returns the places, in the grid of chunks, of the chunks whose index along the first axis is
 /// `band`. `shape` has the extents of the array, and `chunk` the extents of a chunk.
 pub(super) fn band(band: u64, shape: &[u64], chunk: &[u64]) -> Vec<Vec<u64>> {
-    let across = grid::of(shape.get(1..).unwrap_or_default(), chunk.get(1..).unwrap_or_default());
+    let across = grid::counts(shape.get(1..).unwrap_or_default(), chunk.get(1..).unwrap_or_default());
     let n = grid::count(&across);
     let place = |number| {
         let mut place = grid::place(number, &across);

@@ -44,7 +44,7 @@ impl Remote {
     ///
     /// # Errors
     /// Errors of the requests for its metadata.
-    pub(super) fn of(place: &Arc<Place>) -> Result<Option<Remote>> {
+    pub(super) fn open(place: &Arc<Place>) -> Result<Option<Remote>> {
         let mut read = HashMap::new();
         for mark in MARKS {
             let got = place.get(mark, &Part::All)?;

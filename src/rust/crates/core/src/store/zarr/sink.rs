@@ -65,11 +65,11 @@ pub(super) struct NewArray {
     path: String,
     compression: Compression,
     attributes: Mutex<Vec<(String, Json)>>,
-    state: Mutex<State>,
+    state: Mutex<ArrayState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ArrayState {
     kind: Stored,
     shape: Vec<u64>,
     chunk: Vec<u64>,
@@ -89,10 +89,10 @@ enum Held {
 }
 
 impl Held {
-    fn of(kind: &Stored) -> Held {
+    fn new(kind: &Stored) -> Held {
         match kind {
             Stored::Text => Held::Texts(Vec::new()),
-            Stored::Struct(fields) => Held::Fields(fields.iter().map(|f| Held::of(&f.1)).collect()),
+            Stored::Struct(fields) => Held::Fields(fields.iter().map(|f| Held::new(&f.1)).collect()),
             _ => Held::Bytes(Vec::new()),
         }
     }
@@ -126,7 +126,7 @@ impl NewArray {
         // An array without space, such as a mask of no values, is stored as a single `false`.
         let (stored, shape) = match shape {
             None => (Stored::Number(crate::dtype::DType::Bool), &[][..]),
-            Some(shape) => (Stored::of(kind).ok_or_else(unknown)?, shape),
+            Some(shape) => (Stored::from_kind(kind).ok_or_else(unknown)?, shape),
         };
         if layout.compression == Compression::Lzf || matches!(layout.compression, Compression::Gzip(_)) {
             let found = format!("{:?}", layout.compression);
@@ -146,8 +146,8 @@ impl NewArray {
         let shard = store.shard.filter(|_| whole && several && !shape.is_empty());
         std::fs::create_dir_all(folder).map_err(|e| store.failed(&e))?;
         let objects = Objects::new(folder, store.version, shard);
-        let held = Held::of(&stored);
-        let state = Mutex::new(State { kind: stored, shape, chunk, objects, rows: 0, held });
+        let held = Held::new(&stored);
+        let state = Mutex::new(ArrayState { kind: stored, shape, chunk, objects, rows: 0, held });
         Ok(NewArray { store: store.clone(), path, compression, attributes: Mutex::default(), state })
     }
 
@@ -189,7 +189,7 @@ impl NewArray {
     }
 
     /// Takes the values of the next `rows` rows, and writes each band of chunks that they fill.
-    fn take(&self, state: &mut State, cells: Cells<'_>, rows: u64) -> Result<()> {
+    fn append(&self, state: &mut ArrayState, cells: Cells<'_>, rows: u64) -> Result<()> {
         let row: u64 = grid::count(state.shape.get(1..).unwrap_or_default());
         let band = state.chunk.first().copied().unwrap_or(1);
         let mut at = 0_usize;
@@ -218,7 +218,7 @@ impl NewArray {
     }
 
     /// Writes the band of chunks that is held: the one with the last row that came.
-    fn put_band(&self, state: &mut State) -> Result<()> {
+    fn put_band(&self, state: &mut ArrayState) -> Result<()> {
         let height = state.chunk.first().copied().unwrap_or(1);
         let number = state.rows.saturating_sub(1) / height.max(1);
         let start = number * height;
@@ -261,7 +261,7 @@ impl NewArray {
 
     /// Joins the fields of records, now that the lengths of their texts are known, and holds the
     /// records instead.
-    fn put_records(&self, state: &mut State) -> Result<()> {
+    fn put_records(&self, state: &mut ArrayState) -> Result<()> {
         let (Held::Fields(held), Stored::Struct(fields)) = (&state.held, &state.kind) else { return Ok(()) };
         let n = grid::count(&state.shape) as usize;
         let known = |(held, (name, of)): (&Held, &(String, Stored))| match held {
@@ -369,7 +369,7 @@ impl ArraySink for Arc<NewArray> {
         if first != state.rows || first + rows > all {
             return Err(self.wrong("rows out of order"));
         }
-        self.take(state, cells, rows)
+        self.append(state, cells, rows)
     }
 
     fn write_chunk(&self, first: usize, stored: &[u8]) -> Result<()> {

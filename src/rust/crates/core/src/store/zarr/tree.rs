@@ -149,7 +149,7 @@ fn v3(files: &dyn Files, path: &str, json: Json) -> Result<Meta> {
 /// Reads the consolidated metadata of version 3, which are in the metadata of the root; `None`
 /// without them.
 fn consolidated_v3(files: &dyn Files, mut root: Json) -> Result<Option<BTreeMap<String, Arc<Meta>>>> {
-    let Some(Json::Map(members)) = root.take("consolidated_metadata").and_then(|mut c| c.take("metadata")) else {
+    let Some(Json::Map(members)) = root.remove("consolidated_metadata").and_then(|mut c| c.remove("metadata")) else {
         return Ok(None);
     };
     let mut all = BTreeMap::new();

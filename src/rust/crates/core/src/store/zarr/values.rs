@@ -114,7 +114,7 @@ impl Stored for Values<'_> {
     fn max_bytes(&self) -> u64 {
         // The chunks are known already where this matters. An error would show when values are
         // read.
-        self.chunks().map_or(u64::MAX, Chunks::most)
+        self.chunks().map_or(u64::MAX, Chunks::max_bytes)
     }
 
     fn read(&self, part: &Part<'_>, out: &mut [u8]) -> Result<()> {
@@ -169,7 +169,7 @@ impl Stored for Values<'_> {
                 let place: Vec<u64> = if bands.is_empty() { Vec::new() } else { [&[band], place].concat() };
                 let number = grid::number(&place, &chunks.grid).ok_or_else(|| self.wrong("a chunk outside"))?;
                 memory::reserve(&mut texts, 1, "texts of a chunk")?;
-                texts.push(Texts::of(chunks, number)?);
+                texts.push(Texts::decode(chunks, number)?);
                 Ok(())
             })?;
             let mut rows = within.clone();
@@ -204,7 +204,7 @@ struct Texts {
 
 impl Texts {
     /// Decodes the texts of a chunk; `None` for a chunk that was never written.
-    fn of(chunks: &Chunks, number: u64) -> Result<Option<Texts>> {
+    fn decode(chunks: &Chunks, number: u64) -> Result<Option<Texts>> {
         let expected = grid::count(chunks.array.chunk());
         let mut texts = None;
         chunks.with_stored(number, &mut |stored| {

@@ -93,7 +93,7 @@ impl Zip {
         let file = File::open(path).map_err(io)?;
         let len = file.metadata().map_err(io)?.len();
         let bytes = Arc::new(Part { file: file.try_clone().map_err(io)?, len });
-        Self::of(bytes, path.into(), Whence::Here(file))
+        Self::new(bytes, path.into(), Whence::Here(file))
     }
 
     /// Opens a remote archive.
@@ -103,10 +103,10 @@ impl Zip {
     pub(super) fn open_remote(file: RemoteFile) -> Result<Zip> {
         let location = file.place().location().clone();
         let file = Arc::new(file);
-        Self::of(Arc::new(RemoteRanges(file.clone())), location, Whence::Remote(file))
+        Self::new(Arc::new(RemoteRanges(file.clone())), location, Whence::Remote(file))
     }
 
-    fn of(bytes: Arc<dyn Ranges>, location: Location, whence: Whence) -> Result<Zip> {
+    fn new(bytes: Arc<dyn Ranges>, location: Location, whence: Whence) -> Result<Zip> {
         let len = bytes.len();
         let mut zip = Zip { bytes, len, location, entries: BTreeMap::new(), whence };
         let list = zip.list()?;
@@ -149,7 +149,7 @@ impl Zip {
         Error::File { path: self.location.clone(), message }
     }
 
-    fn at(&self, at: u64, n: u64) -> Result<Vec<u8>> {
+    fn read_at(&self, at: u64, n: u64) -> Result<Vec<u8>> {
         if at.checked_add(n).is_none_or(|end| end > self.len) {
             return Err(self.damaged(&format!("bytes {at} to {} of {} are not there", at.saturating_add(n), self.len)));
         }
@@ -161,14 +161,14 @@ impl Zip {
     /// Reads the list of entries.
     fn list(&self) -> Result<Vec<u8>> {
         let tail = self.len.min((END + (1 << 16)) as u64);
-        let bytes = self.at(self.len - tail, tail)?;
+        let bytes = self.read_at(self.len - tail, tail)?;
         let place = (0..=bytes.len().saturating_sub(END)).rev().find(|&i| bytes[i..].starts_with(b"PK\x05\x06"));
         let place = place.ok_or_else(|| self.damaged("it has no list of entries"))?;
         let end = &bytes[place..];
         let (mut size, mut at) = (u32_at(end, 12).unwrap_or(0), u32_at(end, 16).unwrap_or(0));
         let locator = place.checked_sub(20).map(|from| &bytes[from..]).filter(|l| l.starts_with(b"PK\x06\x07"));
         if let Some(large) = locator.and_then(|l| u64_at(l, 8)) {
-            let record = self.at(large, 56)?;
+            let record = self.read_at(large, 56)?;
             if !record.starts_with(b"PK\x06\x06") {
                 return Err(self.damaged("the record of its list is not where it says"));
             }
@@ -177,7 +177,7 @@ impl Zip {
         if size > MOST_ENTRIES {
             return Err(self.damaged(&format!("a list of entries of {size} bytes")));
         }
-        self.at(at, size)
+        self.read_at(at, size)
     }
 
     fn find(&self, key: &str) -> Option<&Entry> {
@@ -192,7 +192,7 @@ impl Zip {
 
     fn opened(&self, key: &str, most: u64) -> Result<Option<Box<dyn Ranges>>> {
         let Some(entry) = self.find(key) else { return Ok(None) };
-        let header = self.at(entry.header, 30)?;
+        let header = self.read_at(entry.header, 30)?;
         let (name, extra) = (u16_at(&header, 26).unwrap_or(0), u16_at(&header, 28).unwrap_or(0));
         let first = entry.header + 30 + name + extra;
         if !header.starts_with(&SIGNATURE) || first.checked_add(entry.stored).is_none_or(|end| end > self.len) {
@@ -206,7 +206,7 @@ impl Zip {
                 if entry.size > most || entry.size / 1040 > entry.stored {
                     return Err(wrong(&format!("says that it holds {} bytes", entry.size)));
                 }
-                let stored = self.at(first, entry.stored)?;
+                let stored = self.read_at(first, entry.stored)?;
                 let mut bytes = memory::zeros::<u8>(entry.size as usize, "an entry of a zip archive")?;
                 inflate_raw(&stored, &mut bytes, entry.crc).map_err(|what| wrong(&format!("holds {what}")))?;
                 Box::new(Inflated(bytes))

@@ -22,7 +22,7 @@ fn packed<T: Packable>(columns: &[u32], values: &[T]) -> Vec<u8> {
 }
 
 /// Packs, takes all and parts back, and gives the bytes.
-fn back<T: Packable>(columns: &[u32], values: &[T]) -> Vec<u8> {
+fn round_trip<T: Packable>(columns: &[u32], values: &[T]) -> Vec<u8> {
     let n = values.len();
     let packed = packed(columns, values);
     let mut place = Place::default();
@@ -70,7 +70,7 @@ fn counts_take_few_bits() {
     let mut next = random(3);
     let counts: Vec<f32> =
         (0..n).map(|_| if next().is_multiple_of(50) { next() % 1000 } else { 1 + next() % 4 } as f32).collect();
-    let packed = back(&rows(n, 14, 1), &counts);
+    let packed = round_trip(&rows(n, 14, 1), &counts);
     // 4 bits a gap, 2 a count, and a fiftieth of 40 bits each.
     assert!(packed.len() * 8 < n * 10, "{}", packed.len());
 }
@@ -92,15 +92,15 @@ fn every_width_and_length_comes_back() {
                 })
                 .collect();
             let values: Vec<u32> = (0..n).map(|_| number(&mut next)).collect();
-            back(&columns, &values);
-            back(&ascending, &values.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
-            back(&ascending, &values.iter().map(|&x| x as f32).collect::<Vec<_>>());
-            back(&columns, &values.iter().map(|&x| x as i32).collect::<Vec<_>>());
-            back(&columns, &values.iter().map(|&x| x as u16).collect::<Vec<_>>());
-            back(&columns, &values.iter().map(|&x| x as i16).collect::<Vec<_>>());
-            back(&columns, &values.iter().map(|&x| x as u8).collect::<Vec<_>>());
-            back(&columns, &values.iter().map(|&x| x as i8).collect::<Vec<_>>());
-            back(&ascending, &values.iter().map(|&x| Bit::of_byte(x as u8)).collect::<Vec<_>>());
+            round_trip(&columns, &values);
+            round_trip(&ascending, &values.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
+            round_trip(&ascending, &values.iter().map(|&x| x as f32).collect::<Vec<_>>());
+            round_trip(&columns, &values.iter().map(|&x| x as i32).collect::<Vec<_>>());
+            round_trip(&columns, &values.iter().map(|&x| x as u16).collect::<Vec<_>>());
+            round_trip(&columns, &values.iter().map(|&x| x as i16).collect::<Vec<_>>());
+            round_trip(&columns, &values.iter().map(|&x| x as u8).collect::<Vec<_>>());
+            round_trip(&columns, &values.iter().map(|&x| x as i8).collect::<Vec<_>>());
+            round_trip(&ascending, &values.iter().map(|&x| Bit::of_byte(x as u8)).collect::<Vec<_>>());
         }
     }
 }
@@ -116,31 +116,31 @@ fn any_values_come_back() {
         _ => f64::from_bits(u64::from(next()) << 32 | u64::from(next())),
     };
     let doubles: Vec<f64> = (0..n).map(|_| any()).collect();
-    back(&columns, &doubles);
-    back(&columns, &doubles.iter().map(|&x| x as f32).collect::<Vec<_>>());
-    back(&columns, &doubles.iter().map(|&x| f16::from_f64(x)).collect::<Vec<_>>());
-    back(&columns, &doubles.iter().map(|&x| x.to_bits()).collect::<Vec<_>>());
-    back(&columns, &doubles.iter().map(|&x| x.to_bits() as i64).collect::<Vec<_>>());
+    round_trip(&columns, &doubles);
+    round_trip(&columns, &doubles.iter().map(|&x| x as f32).collect::<Vec<_>>());
+    round_trip(&columns, &doubles.iter().map(|&x| f16::from_f64(x)).collect::<Vec<_>>());
+    round_trip(&columns, &doubles.iter().map(|&x| x.to_bits()).collect::<Vec<_>>());
+    round_trip(&columns, &doubles.iter().map(|&x| x.to_bits() as i64).collect::<Vec<_>>());
     for edge in [0, 1, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 53, (1 << 53) + 1, u64::MAX - 1, u64::MAX] {
-        back(&columns, &vec![edge; n]);
-        back(&columns, &vec![edge as i64; n]);
-        back(&columns, &vec![edge as f64; n]);
-        back(&columns, &vec![edge as f32; n]);
-        back(&columns, &vec![-(edge as f32); n]);
+        round_trip(&columns, &vec![edge; n]);
+        round_trip(&columns, &vec![edge as i64; n]);
+        round_trip(&columns, &vec![edge as f64; n]);
+        round_trip(&columns, &vec![edge as f32; n]);
+        round_trip(&columns, &vec![-(edge as f32); n]);
     }
     for edge in [0, 1, (1 << 31) - 1, 1 << 31, u32::MAX - 1, u32::MAX] {
-        back(&vec![edge; n], &vec![1_u8; n]);
+        round_trip(&vec![edge; n], &vec![1_u8; n]);
     }
     // Repeated and descending columns.
-    back(&(0..n as u32).map(|i| i / 3 % 7).collect::<Vec<_>>(), &doubles);
-    back(&(0..n as u32).rev().collect::<Vec<_>>(), &doubles);
+    round_trip(&(0..n as u32).map(|i| i / 3 % 7).collect::<Vec<_>>(), &doubles);
+    round_trip(&(0..n as u32).rev().collect::<Vec<_>>(), &doubles);
 }
 
 #[test]
 fn few_different_floats_are_a_table() {
     let (n, mut next) = (2560, random(4));
     let logs: Vec<f32> = (0..n).map(|_| ((1 + next() % 30) as f32 * 3.7).ln_1p()).collect();
-    let packed = back(&rows(n, 14, 1), &logs);
+    let packed = round_trip(&rows(n, 14, 1), &logs);
     assert!(packed.len() * 8 < n * 15, "{}", packed.len());
 }
 
